@@ -1,0 +1,101 @@
+"""Which dispatch of a guild needs which intent.
+
+Made from schema/events.json by `python -m tools.generate_events`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+DISPATCHES: Final[dict[str, tuple[str, ...]]] = {
+    "GUILD_MESSAGES": (
+        "MESSAGE_CREATE",
+        "MESSAGE_UPDATE",
+        "MESSAGE_DELETE",
+        "MESSAGE_DELETE_BULK",
+    ),
+    "GUILD_MESSAGE_REACTIONS": (
+        "MESSAGE_REACTION_ADD",
+        "MESSAGE_REACTION_REMOVE",
+        "MESSAGE_REACTION_REMOVE_EMOJI",
+        "MESSAGE_REACTION_REMOVE_ALL",
+    ),
+    "GUILD_MESSAGE_POLLS": (
+        "MESSAGE_POLL_VOTE_ADD",
+        "MESSAGE_POLL_VOTE_REMOVE",
+    ),
+    "GUILD_MEMBERS": (
+        "GUILD_MEMBER_ADD",
+        "GUILD_MEMBER_UPDATE",
+        "GUILD_MEMBER_REMOVE",
+    ),
+    "GUILD_MODERATION": (
+        "GUILD_BAN_ADD",
+        "GUILD_BAN_REMOVE",
+        "GUILD_AUDIT_LOG_ENTRY_CREATE",
+    ),
+    "GUILDS": (
+        "GUILD_ROLE_CREATE",
+        "GUILD_ROLE_UPDATE",
+        "GUILD_ROLE_DELETE",
+        "CHANNEL_CREATE",
+        "CHANNEL_UPDATE",
+        "CHANNEL_DELETE",
+        "CHANNEL_PINS_UPDATE",
+        "THREAD_CREATE",
+        "THREAD_UPDATE",
+        "THREAD_DELETE",
+        "THREAD_LIST_SYNC",
+        "THREAD_MEMBER_UPDATE",
+        "THREAD_MEMBERS_UPDATE",
+        "STAGE_INSTANCE_CREATE",
+        "STAGE_INSTANCE_UPDATE",
+        "STAGE_INSTANCE_DELETE",
+        "GUILD_CREATE",
+        "GUILD_UPDATE",
+        "GUILD_DELETE",
+    ),
+    "GUILD_EXPRESSIONS": (
+        "GUILD_EMOJIS_UPDATE",
+        "GUILD_STICKERS_UPDATE",
+        "GUILD_SOUNDBOARD_SOUND_CREATE",
+        "GUILD_SOUNDBOARD_SOUND_UPDATE",
+        "GUILD_SOUNDBOARD_SOUND_DELETE",
+        "GUILD_SOUNDBOARD_SOUNDS_UPDATE",
+    ),
+    "GUILD_INTEGRATIONS": (
+        "GUILD_INTEGRATIONS_UPDATE",
+        "INTEGRATION_CREATE",
+        "INTEGRATION_UPDATE",
+        "INTEGRATION_DELETE",
+    ),
+    "GUILD_SCHEDULED_EVENTS": (
+        "GUILD_SCHEDULED_EVENT_CREATE",
+        "GUILD_SCHEDULED_EVENT_UPDATE",
+        "GUILD_SCHEDULED_EVENT_DELETE",
+        "GUILD_SCHEDULED_EVENT_USER_ADD",
+        "GUILD_SCHEDULED_EVENT_USER_REMOVE",
+    ),
+    "GUILD_INVITES": (
+        "INVITE_CREATE",
+        "INVITE_DELETE",
+    ),
+    "GUILD_WEBHOOKS": ("WEBHOOKS_UPDATE",),
+    "AUTO_MODERATION_CONFIGURATION": (
+        "AUTO_MODERATION_RULE_CREATE",
+        "AUTO_MODERATION_RULE_UPDATE",
+        "AUTO_MODERATION_RULE_DELETE",
+    ),
+    "AUTO_MODERATION_EXECUTION": ("AUTO_MODERATION_ACTION_EXECUTION",),
+    "GUILD_PRESENCES": ("PRESENCE_UPDATE",),
+    "GUILD_MESSAGE_TYPING": ("TYPING_START",),
+    "GUILD_VOICE_STATES": (
+        "VOICE_STATE_UPDATE",
+        "VOICE_CHANNEL_EFFECT_SEND",
+    ),
+}
+
+WITH_CONTENT: Final = (
+    "MESSAGE_CREATE",
+    "MESSAGE_UPDATE",
+)
