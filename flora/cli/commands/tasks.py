@@ -1,0 +1,107 @@
+"""`flora tasks`: what a script does once, later; look, run now, cancel, history."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from flora.cli import options
+from flora.cli.paths import segment
+from flora.cli.runs import Cursor, Limit, say_history, time_of
+
+Key = Annotated[str, typer.Argument(metavar="KEY", help="The task's key, as the list shows it.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    group = typer.Typer(
+        no_args_is_help=True,
+        help="One-shot tasks of a script: what waits, run one now, cancel, what became of them.",
+        rich_markup_mode=None,
+    )
+    app.add_typer(group, name="tasks")
+
+    @group.command("list", epilog="Example: flora tasks list 100000000000000001 --prefix reminder:")
+    def list_(
+        guild: options.Guild,
+        prefix: Annotated[str, typer.Option("--prefix", help="Only keys that begin so.")] = "",
+        json: options.Json = False,
+        api: options.Api = None,
+        token: options.Token = None,
+    ) -> None:
+        """Tasks that are not done, the next one first, those that were given up last. Times in UTC."""
+        from flora.cli.client import connect
+        from flora.cli.output import note, say_json, table
+
+        with connect(api, token) as client:
+            answer = client.get(f"/tasks/{guild}", {"prefix": prefix})
+        if json:
+            say_json(answer)
+            return
+        if not answer["items"]:
+            note("there are none.")
+        table(("key", "state", "next", "failures", "error"), map(_row, answer["items"]))
+
+    @group.command(epilog="Example: flora tasks run 100000000000000001 reminder:7")
+    def run(
+        guild: options.Guild,
+        key: Key,
+        json: options.Json = False,
+        api: options.Api = None,
+        token: options.Token = None,
+    ) -> None:
+        """Have a task done now, also one that was given up."""
+        _change("POST", guild, key, "started", json=json, api=api, token=token)
+
+    @group.command(epilog="Example: flora tasks cancel 100000000000000001 reminder:7")
+    def cancel(
+        guild: options.Guild,
+        key: Key,
+        json: options.Json = False,
+        api: options.Api = None,
+        token: options.Token = None,
+    ) -> None:
+        """Forget a task. An attempt that has begun goes on."""
+        _change("DELETE", guild, key, "cancelled", json=json, api=api, token=token)
+
+    @group.command(epilog="Example: flora tasks history 100000000000000001 reminder:7")
+    def history(
+        guild: options.Guild,
+        key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="Of one task only.")] = None,
+        limit: Limit = 20,
+        cursor: Cursor = None,
+        json: options.Json = False,
+        api: options.Api = None,
+        token: options.Token = None,
+    ) -> None:
+        """How attempts ended, newest first, also of tasks that are done. Times in UTC."""
+        from flora.cli.client import connect
+        from flora.cli.output import say_json
+
+        task = "" if key is None else f"/{segment(key)}"
+        with connect(api, token) as client:
+            answer = client.get(f"/tasks/{guild}{task}/history", {"limit": limit, "cursor": cursor})
+        if json:
+            say_json(answer)
+        else:
+            say_history(answer)
+
+
+def _row(task: dict[str, Any]) -> tuple[object, ...]:
+    error = (task["error"] or "").partition("\n")[0]
+    return task["key"], task["state"], time_of(task["next_at"]), task["failures"], error
+
+
+def _change(
+    method: str, guild: str, key: str, done: str, *, json: bool, api: str | None, token: str | None
+) -> None:
+    from flora.cli.client import connect
+    from flora.cli.output import plain, say, say_json, styled
+
+    path = f"/tasks/{guild}/{segment(key)}"
+    with connect(api, token) as client:
+        answer: dict[str, Any] = client.delete(path) if method == "DELETE" else client.post(f"{path}/run")
+    if json:
+        say_json(answer)
+    else:
+        say(f"{styled(done, 'green')} {plain(answer['key'])}")
