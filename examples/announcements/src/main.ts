@@ -1,0 +1,6 @@
+import { announce, announcements, sendTasks } from "./announce";
+import { fixedTimes } from "./times";
+
+fixedTimes();
+sendTasks();
+createBot({ slashCommands: [announcements, announce] });

@@ -1,0 +1,5 @@
+export default {
+  deploy: {
+    entry: "src/main.ts",
+  },
+};

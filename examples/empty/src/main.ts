@@ -1,0 +1,3 @@
+on("messageCreate", async (ctx) => {
+  if (ctx.msg.content === "hello") await ctx.reply(`Hello, ${ctx.msg.author.username}!`);
+});

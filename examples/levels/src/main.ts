@@ -1,0 +1,4 @@
+import { earn, leaderboard, rank } from "./levels";
+
+on("messageCreate", earn);
+createBot({ slashCommands: [rank, leaderboard] });

@@ -1,0 +1,3 @@
+import { endPoll, poll, vote } from "./poll";
+
+createBot({ slashCommands: [poll], components: [vote, endPoll] });

@@ -1,0 +1,4 @@
+import { handOut, roles } from "./roles";
+
+createBot({ slashCommands: [roles] });
+handOut();
