@@ -1,0 +1,44 @@
+"""A project sent to a real host as a zip file: built there in the sandbox, deployed, and running."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from flora.playground.demo import GARDEN
+from tests.build.archives import zipped
+from tests.e2e.running import Flora, eventually, running
+
+BOT = "on('messageCreate', (ctx) => ctx.msg.content === '!hi' ? ctx.reply('built there') : undefined)\n"
+
+
+def build(flora: Flora, files: dict[str, str], query: str) -> dict[str, Any]:
+    begun = httpx.post(
+        f"{flora.api}/builds?guild_id={GARDEN}&{query}",
+        content=zipped(files),
+        headers={"Authorization": f"Bearer {flora.operator_secret}", "Content-Type": "application/zip"},
+        timeout=60,
+    )
+    assert begun.status_code == 202, begun.text
+
+    def ended() -> dict[str, Any] | None:
+        answer: dict[str, Any] = flora.call("GET", f"/builds/{begun.json()['id']}").json()
+        return None if answer["status"] in ("queued", "running") else answer
+
+    return eventually(ended, "the build ends", 60)
+
+
+def test_a_project_is_built_and_deployed_by_the_host(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as flora:
+        done = build(flora, {"src/main.ts": BOT}, "deploy=true")
+        assert (done["status"], done["error"]) == ("succeeded", None)
+        assert "built there" in flora.say("!hi")
+        log = flora.call("GET", f"/builds/{done['id']}/logs").text
+        assert f"deployed as revision {done['revision_id']}" in log
+
+        bad = build(flora, {"src/main.ts": "\nthrow new Error('no such luck')\n"}, "deploy=true")
+        assert (bad["status"], bad["error"]["code"]) == ("failed", "SCRIPT_LOAD_FAILED")
+        assert "src/main.ts:2:" in bad["error"]["stack"]
+        assert "built there" in flora.say("!hi"), "what ran before runs on"
