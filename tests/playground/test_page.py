@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import APIResponse, Page, Route, expect, sync_playwright
 
 from flora.playground import PlaygroundInfo
 
@@ -110,6 +110,29 @@ async def test_guild_channel_and_user_can_be_picked(with_bot: PlaygroundInfo) ->
         expect(page.get_by_test_id("message")).to_have_count(2)
 
     await drive(with_bot, script)
+
+
+async def test_what_is_said_while_a_channel_loads_stays_on_the_page(info: PlaygroundInfo) -> None:
+    def script(page: Page) -> None:
+        answers: list[tuple[Route, APIResponse]] = []
+        page.get_by_test_id("channel-bots").click()
+        say(page, "first")
+        contents = page.get_by_test_id("message").get_by_test_id("content")
+        expect(contents).to_have_text(["first"])
+        page.get_by_test_id("channel-general").click()
+        expect(contents).to_have_count(0)
+        page.route("**/messages?*", lambda route: answers.append((route, route.fetch())))
+        page.get_by_test_id("channel-bots").click()
+        expect(page.get_by_test_id("channel-name")).to_have_text("bots")
+        while not answers:
+            page.wait_for_timeout(20)
+        say(page, "second")
+        expect(contents.filter(has_text="second")).to_have_count(1)
+        for route, answer in answers:
+            route.fulfill(response=answer)
+        expect(contents).to_have_text(["first", "second"])
+
+    await drive(info, script)
 
 
 async def test_a_slash_command_is_suggested_completed_and_answered_for_its_user_only(

@@ -112,6 +112,7 @@ const composer = new Composer($("composer-input"), $("suggestions"), $("composer
 
 const REFRESH = /^(GUILD_|CHANNEL_|THREAD_|COMMANDS_|GATEWAY_)/;
 let refreshing = null;
+const loads = new Set(); // each load under way keeps the events that its answer may be too old for
 
 function onEvent(name, data) {
   if (REFRESH.test(name)) {
@@ -128,16 +129,13 @@ function onEvent(name, data) {
   }
   switch (name) {
     case "MESSAGE_CREATE":
-    case "MESSAGE_UPDATE": {
-      if (dismissed.has(data.id) || (name === "MESSAGE_UPDATE" && !messages.has(data.id))) return;
-      data.reactions ??= messages.get(data.id)?.reactions;
-      messages.set(data.id, data);
-      typists.delete(data.author.id);
-      drawTyping();
-      break;
+    case "MESSAGE_UPDATE":
+    case "MESSAGE_DELETE":
+    case "MESSAGE_DELETE_BULK": {
+      for (const heard of loads) heard.push([name, data]);
+      apply(name, data);
+      return drawMessages();
     }
-    case "MESSAGE_DELETE": messages.delete(data.id); break;
-    case "MESSAGE_DELETE_BULK": data.ids.forEach((id) => messages.delete(id)); break;
     case "TYPING_START": return onTyping(data);
     case "INTERACTION_FAILURE": return fail(data);
     case "INTERACTION_ANSWERED": {
@@ -146,7 +144,17 @@ function onEvent(name, data) {
     }
     default: return loadMessages(); // reactions: the server knows which are mine
   }
-  drawMessages();
+}
+
+function apply(name, data) {
+  if (name === "MESSAGE_DELETE") messages.delete(data.id);
+  else if (name === "MESSAGE_DELETE_BULK") data.ids.forEach((id) => messages.delete(id));
+  else if (!dismissed.has(data.id) && (name === "MESSAGE_CREATE" || messages.has(data.id))) {
+    data.reactions ??= messages.get(data.id)?.reactions;
+    messages.set(data.id, data);
+    typists.delete(data.author.id);
+    drawTyping();
+  }
 }
 
 function onTyping(data) {
@@ -190,25 +198,32 @@ async function go(change) {
 function follow() {
   stopListening?.();
   let lost = false;
-  stopListening = listen(here.userId, onEvent, (up) => {
+  stopListening = listen(here.userId, onEvent, async (up) => {
     $("connection").textContent = up ? "live" : "reconnecting…";
     $("connection").className = up ? "badge live" : "badge lost";
-    if (up && lost) refresh().then(loadMessages);
+    const returned = up && lost;
     lost = !up;
+    if (returned) await refresh();
+    if (up) await loadMessages(); // what was said before the stream began
   });
 }
 
 async function loadMessages() {
   const channelId = here.channelId;
   if (!channelId) return;
+  const heard = [];
+  loads.add(heard);
   try {
     const list = await get(`/channels/${channelId}/messages?user=${here.userId}&limit=100`);
     if (channelId !== here.channelId) return;
     messages.clear();
     for (const message of list) if (!dismissed.has(message.id)) messages.set(message.id, message);
+    for (const [name, data] of heard) if (data.channel_id === channelId) apply(name, data);
     drawMessages();
   } catch (error) {
     notice(error.message);
+  } finally {
+    loads.delete(heard);
   }
 }
 
