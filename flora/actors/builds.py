@@ -1,14 +1,15 @@
 """The build service: uploads become bundles, a few at a time, in a sandbox; some are deployed as well.
 
 A build is a resource: it goes on when its client has gone, and its record says what became of it until it is
-swept. At shutdown what is under way is cancelled and says so.
+swept. What is cancelled, by its guild or by a shutdown, ends with its tools and says so.
 """
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final, ParamSpec, Protocol, TypeVar
@@ -24,7 +25,7 @@ from flora.config import BuildsConfig
 from flora.engine.api import ScriptLoadError
 from flora.errors import FloraError
 from flora.ids import GuildId
-from flora.storage.builds import INTERRUPTED, BuildFailure, BuildFiles, BuildRecord
+from flora.storage.builds import CANCELLED, INTERRUPTED, BuildFailure, BuildFiles, BuildRecord
 from flora.storage.deployments import Actor, NewRevision, Revision, Source
 
 log = structlog.get_logger("flora.builds")
@@ -34,6 +35,8 @@ T = TypeVar("T")
 
 SWEEP_SECS: Final = 60.0
 MAX_LINES: Final = 2000
+CANCEL_SECS: Final = 10.0
+"""How long a cancelled build is waited for; unpacking a large project is not broken off."""
 _NOT_HERE: Final = BuildFailure("BUILD_FAILED", "the build could not be run on this machine.")
 
 
@@ -45,6 +48,12 @@ class TooManyBuildsError(FloraError):
     """One guild has enough builds under way."""
 
     code = "BUILD_LIMIT"
+
+
+class BuildEndedError(FloraError):
+    """It is too late to cancel: the build has ended, or is being deployed."""
+
+    code = "BUILD_ENDED"
 
 
 class BuildTimeoutError(FloraError):
@@ -69,12 +78,29 @@ class Deploys(Protocol):
 
 
 class _Under:
-    """A build that is under way; `changed` is set and made anew whenever its record changes."""
+    """A build that is under way; `changed` is set and made anew whenever its record changes.
+
+    It can be `cancelled` until it is `made`: what is left then is to deploy it, or to keep its record.
+    """
 
     def __init__(self, record: BuildRecord, request: BuildRequest) -> None:
         self.record = record
         self.source, self.actor = request.source, request.actor
         self.changed = trio.Event()
+        self.cancelled = False
+        self.made = False
+        self._scope = trio.CancelScope()
+
+    def cancel(self) -> None:
+        self.cancelled = True
+        self._scope.cancel()
+
+    def cancellable(self) -> trio.CancelScope:
+        """Around each step of it that `cancel` breaks off."""
+        self._scope = trio.CancelScope()
+        if self.cancelled:
+            self._scope.cancel()
+        return self._scope
 
     def say(self, line: str) -> None:
         if len(self.record.lines) < MAX_LINES:
@@ -106,7 +132,8 @@ class BuildDesk(Service[None]):
         self._opened = False
         self._under: dict[str, _Under] = {}
         self._disk = trio.CapacityLimiter(2)
-        self._send, self._receive = trio.open_memory_channel[_Under](config.queue)
+        self._waiting: deque[_Under] = deque()
+        self._arrived = trio.lowlevel.ParkingLot()
 
     @property
     def under_way(self) -> int:
@@ -133,12 +160,13 @@ class BuildDesk(Service[None]):
             await self._on_disk(check_archive, request.archive)
             await self._on_disk(self._files.keep_upload, record.id, request.archive)
             await self._on_disk(self._files.save, record)
-            self._send.send_nowait(under)
         except BaseException:
             del self._under[record.id]
             with trio.CancelScope(shield=True):
                 await self._on_disk(self._files.drop_upload, record.id)
             raise
+        self._waiting.append(under)
+        self._arrived.unpark()
         log.info("build queued", build=record.id, guild=request.guild_id, bytes=len(request.archive))
         return record
 
@@ -147,6 +175,36 @@ class BuildDesk(Service[None]):
         if (under := self._under.get(build_id)) is not None:
             return under.record
         return await self._on_disk(self._files.load, build_id)
+
+    async def list(self, guild_id: GuildId | None = None) -> Sequence[BuildRecord]:
+        """The builds that are known, newest first; with `guild_id` those of this guild."""
+        kept = await self._on_disk(self._files.records)
+        found = {record.id: record for record in kept}
+        found |= {build_id: under.record for build_id, under in self._under.items()}
+        mine = (record for record in found.values() if guild_id in (None, record.guild_id))
+        return sorted(mine, key=lambda record: record.created_at, reverse=True)
+
+    async def cancel(self, build_id: str) -> BuildRecord:
+        """End a build that waits or runs, with its tools; comes back when it has ended, or after CANCEL_SECS.
+
+        Cancelling this call does not take it back. Raises BuildNotFoundError, BuildEndedError.
+        """
+        under = self._under.get(build_id)
+        if under is None:
+            ended = await self._on_disk(self._files.load, build_id)
+            raise _too_late(ended)
+        if under.made:
+            raise BuildEndedError("this build is made already.")
+        under.cancel()
+        if under in self._waiting:
+            self._waiting.remove(under)
+            await self._finish(under)
+        with trio.move_on_after(CANCEL_SECS):
+            while build_id in self._under:
+                await under.changed.wait()
+        if under.record.finished and under.record.status != "cancelled":
+            raise _too_late(under.record)
+        return under.record
 
     async def bundle(self, build_id: str) -> Bundle:
         """What a build has made. Raises BuildNotFoundError when it has made nothing, or it is swept."""
@@ -175,11 +233,12 @@ class BuildDesk(Service[None]):
     async def _open(self, stack: AsyncExitStack) -> Workshop:
         """Toolchain and sandbox are looked at when the first build needs them; it fails when they fail."""
         while True:
-            under = await self._receive.receive()
+            under = await self._next()
             try:
-                workshop = await stack.enter_async_context(Workshop.open(under.say))
-                self._send.send_nowait(under)  # into the place that it has just left
-                return workshop
+                with under.cancellable():
+                    workshop = await stack.enter_async_context(Workshop.open(under.say))
+                    self._waiting.appendleft(under)
+                    return workshop
             except FloraError as error:
                 under.record.failure, under.record.status = _failure(error), "failed"
             except OSError as error:
@@ -192,7 +251,7 @@ class BuildDesk(Service[None]):
 
     async def _work(self, worker: Worker) -> None:
         while True:
-            under = await self._receive.receive()
+            under = await self._next()
             record = under.record
             record.status, record.started_at = "running", self._clock()
             under.announce()
@@ -204,24 +263,18 @@ class BuildDesk(Service[None]):
     async def _build(self, worker: Worker, under: _Under) -> None:
         record = under.record
         try:
-            with trio.move_on_after(self._config.deadline_secs) as patience:
-                bundle = await worker.build(
-                    self._files.upload(record.id),
-                    record.entry,
-                    check=record.check,
-                    max_script_bytes=self._max_script_bytes,
-                    progress=under.say,
-                )
-                await self._on_disk(self._files.save_bundle, record.id, bundle)
-            if patience.cancelled_caught:
-                raise BuildTimeoutError(
-                    f"the build took longer than {self._config.deadline_secs:g} s and was stopped."
-                )
+            bundle: Bundle | None = None
+            with under.cancellable():
+                bundle = await self._make(worker, under)
+            if bundle is None or under.cancelled:
+                under.say("cancelled")
+                return
+            under.made = True
             record.entry_point, record.warnings = bundle.entry_point, bundle.warnings
             record.bundle_bytes, record.file_count = len(bundle.code.encode()), len(bundle.files)
             if record.deploy and record.guild_id is not None:
                 under.say(f"deploying to guild {record.guild_id}")
-                new = NewRevision(record.guild_id, bundle, source=under.source, actor=under.actor)
+                new = NewRevision(record.guild_id, bundle, under.source, under.actor, build_id=record.id)
                 record.revision_id = str((await self._deployer.deploy(new)).id)
                 under.say(f"deployed as revision {record.revision_id}")
             record.status = "succeeded"
@@ -234,12 +287,28 @@ class BuildDesk(Service[None]):
             record.failure = _NOT_HERE
             record.status = "failed"
 
+    async def _make(self, worker: Worker, under: _Under) -> Bundle:
+        record = under.record
+        with trio.move_on_after(self._config.deadline_secs):
+            bundle = await worker.build(
+                self._files.upload(record.id),
+                record.entry,
+                check=record.check,
+                max_script_bytes=self._max_script_bytes,
+                progress=under.say,
+            )
+            await self._on_disk(self._files.save_bundle, record.id, bundle)
+            return bundle
+        raise BuildTimeoutError(
+            f"the build took longer than {self._config.deadline_secs:g} s and was stopped."
+        )
+
     async def _finish(self, under: _Under) -> None:
-        """Also of one that was cancelled, by the end of flora."""
+        """Also of one that was cancelled, by the end of flora or by somebody."""
         record = under.record
         if not record.finished:
             record.status = "cancelled"
-            record.failure = INTERRUPTED
+            record.failure = CANCELLED if under.cancelled else INTERRUPTED
         record.finished_at = self._clock()
         with trio.CancelScope(shield=True):
             try:
@@ -254,12 +323,13 @@ class BuildDesk(Service[None]):
 
     async def stopping(self) -> None:
         """What waits is not begun any more."""
-        while True:
-            try:
-                under = self._receive.receive_nowait()
-            except trio.WouldBlock:
-                return
-            await self._finish(under)
+        while self._waiting:
+            await self._finish(self._waiting.popleft())
+
+    async def _next(self) -> _Under:
+        while not self._waiting:
+            await self._arrived.park()
+        return self._waiting.popleft()
 
     async def _sweep(self) -> None:
         while True:
@@ -276,3 +346,8 @@ def _failure(error: FloraError) -> BuildFailure:
     diagnostics = error.diagnostics if isinstance(error, BuildError) else ()
     stack = error.fault.stack if isinstance(error, ScriptLoadError) else None
     return BuildFailure(error.code, str(error), diagnostics, stack)
+
+
+def _too_late(record: BuildRecord) -> BuildEndedError:
+    was = "was cancelled" if record.status == "cancelled" else f"has {record.status}"
+    return BuildEndedError(f"build {record.id} {was} already.")

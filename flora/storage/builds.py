@@ -44,6 +44,7 @@ class BuildFailure(msgspec.Struct, frozen=True):
 
 
 INTERRUPTED: Final = BuildFailure("BUILD_INTERRUPTED", "flora was stopped. Build again.")
+CANCELLED: Final = BuildFailure("BUILD_CANCELLED", "it was cancelled.")
 
 
 class BuildRecord(msgspec.Struct):
@@ -80,7 +81,7 @@ class BuildFiles:
     def open(self, now: float) -> None:
         """Make the folder; what was under way when flora ended last has failed."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for record in self._records():
+        for record in self.records():
             if not record.finished:
                 record.status = "cancelled"
                 record.finished_at = now
@@ -115,7 +116,7 @@ class BuildFiles:
     def sweep(self, before: float, at_most: int) -> int:
         """Remove what has finished before this time, and the oldest beyond so many; how many."""
         finished = sorted(
-            (record for record in self._records() if record.finished),
+            (record for record in self.records() if record.finished),
             key=lambda record: -(record.finished_at or 0.0),
         )
         gone = [
@@ -128,7 +129,8 @@ class BuildFiles:
                 self._file(record.id, suffix).unlink(missing_ok=True)
         return len(gone)
 
-    def _records(self) -> list[BuildRecord]:
+    def records(self) -> list[BuildRecord]:
+        """All that are kept, in no order."""
         found = []
         for file in self._folder.glob("*.json"):
             with contextlib.suppress(msgspec.DecodeError, FileNotFoundError):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,12 +13,19 @@ from pathlib import Path
 import pytest
 import trio
 
-from flora.actors.builds import BuildDesk, BuildRequest, BuildsBusyError, TooManyBuildsError
+from flora.actors.builds import (
+    BuildDesk,
+    BuildEndedError,
+    BuildRequest,
+    BuildsBusyError,
+    TooManyBuildsError,
+)
 from flora.actors.kernel import ActorSystem, ChildSpec
 from flora.build.archive import ArchiveError
+from flora.build.toolchain import Toolchain
 from flora.config import BuildsConfig
 from flora.storage.builds import BuildFiles, BuildNotFoundError, BuildRecord
-from flora.storage.deployments import Actor
+from flora.storage.deployments import Actor, NewRevision, Revision
 from tests.api.served import GARDEN, ORCHARD, MemoryDeployer, until
 from tests.build.archives import entry, zipped
 
@@ -93,6 +102,92 @@ async def test_a_build_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
         record = await ended(builds, await builds.submit(REQUEST))
         assert record.failure is not None
         assert (record.status, record.failure.code) == ("failed", "BUILD_TIMEOUT")
+
+
+@pytest.fixture
+async def endless_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The type check never ends; the folder below which it writes its process id into a file `pid`."""
+    real = await Toolchain.ensure()
+    tools, scratch = tmp_path / "tools", tmp_path / "scratch"
+    for folder in (tools, scratch):
+        folder.mkdir()
+    esbuild = Path(shutil.copy(real.esbuild, tools / "esbuild"))
+    endless = tools / "tsc"
+    endless.write_text(
+        '#!/bin/sh\necho $$ > "$TMPDIR/pid.new" && mv "$TMPDIR/pid.new" "$TMPDIR/pid"\nexec sleep 600\n'
+    )
+    endless.chmod(0o755)
+
+    async def ensure(*_: object) -> Toolchain:
+        return Toolchain(tools, esbuild, endless)
+
+    monkeypatch.setattr(Toolchain, "ensure", ensure)
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    return scratch
+
+
+def below(folder: Path, pattern: str) -> list[Path]:
+    return [*folder.rglob(pattern)]
+
+
+async def pid_of_check(scratch: Path) -> int:
+    with trio.fail_after(60):
+        while not (found := below(scratch, "pid")):
+            await trio.sleep(0.01)
+    return int(found[0].read_text())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the sandbox is Linux'")
+async def test_a_build_under_way_is_cancelled_with_its_tools(tmp_path: Path, endless_check: Path) -> None:
+    async with desk(tmp_path / "builds", BuildsConfig(concurrency=1)) as builds:
+        running = await builds.submit(replace(REQUEST, deploy=True))
+        pid = await pid_of_check(endless_check)
+        waiting = await builds.submit(REQUEST)
+
+        with trio.fail_after(60):
+            assert (await builds.cancel(waiting.id)).status == "cancelled"
+            os.kill(pid, 0)  # the other goes on
+            record = await builds.cancel(running.id)
+        assert record.failure is not None
+        assert (record.status, record.failure.code) == ("cancelled", "BUILD_CANCELLED")
+        assert record.lines[-1] == "cancelled"
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+        assert below(endless_check, "main.ts") == [], "what was unpacked is removed"
+        assert builds.under_way == 0
+        for ended_one in (running, waiting):
+            with pytest.raises(BuildEndedError):
+                await builds.cancel(ended_one.id)
+        with pytest.raises(BuildNotFoundError):
+            await builds.cancel("0" * 32)
+
+        unchecked = await builds.submit(replace(REQUEST, check=False))
+        assert (await ended(builds, unchecked)).status == "succeeded", "its place is free again"
+        assert [record.id for record in await builds.list(GARDEN)] == [unchecked.id, waiting.id, running.id]
+        assert await builds.list(ORCHARD) == []
+    assert ".zip" not in {name[-4:] for name in os.listdir(tmp_path / "builds")}
+
+
+async def test_a_build_that_is_being_deployed_is_not_cancelled(tmp_path: Path) -> None:
+    class SlowDeployer(MemoryDeployer):
+        begun, go_on = trio.Event(), trio.Event()
+
+        async def deploy(self, new: NewRevision) -> Revision:
+            self.begun.set()
+            await self.go_on.wait()
+            return await super().deploy(new)
+
+    deployer = SlowDeployer()
+    async with desk(tmp_path, deployer=deployer) as builds:
+        record = await builds.submit(replace(REQUEST, deploy=True, check=False))
+        with trio.fail_after(60):
+            await deployer.begun.wait()
+        with pytest.raises(BuildEndedError):
+            await builds.cancel(record.id)
+        deployer.go_on.set()
+        assert (await ended(builds, record)).status == "succeeded"
+    ((revision, _),) = deployer.revisions
+    assert revision.build_id == record.id
 
 
 async def test_a_shutdown_ends_what_is_under_way(tmp_path: Path) -> None:

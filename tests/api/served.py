@@ -16,7 +16,7 @@ import httpx
 import trio
 from pydantic import SecretStr
 
-from flora.actors.builds import BuildRequest, BuildsBusyError
+from flora.actors.builds import BuildEndedError, BuildRequest, BuildsBusyError
 from flora.actors.core import (
     GuildNotDeployedError,
     MigrationBusyError,
@@ -101,7 +101,7 @@ class MemoryDeployer:
             source=new.source,
             actor=new.actor,
             error=None,
-            build_id=None,
+            build_id=new.build_id,
             base_revision_id=base.revision_id if base else None,
             change_summary=None,
         )
@@ -190,11 +190,21 @@ class MemoryBuilds:
         self.records[number] = record
         return record
 
-    def finish(self, build_id: str, status: Literal["succeeded", "failed"], *lines: str) -> None:
+    def finish(self, build_id: str, status: Literal["succeeded", "failed", "cancelled"], *lines: str) -> None:
         record = self.records[build_id]
         record.lines += lines
         record.status, record.finished_at = status, time.time()
         self._changed.set()
+
+    async def list(self, guild_id: GuildId | None = None) -> Sequence[BuildRecord]:
+        mine = [record for record in self.records.values() if guild_id in (None, record.guild_id)]
+        return mine[::-1]
+
+    async def cancel(self, build_id: str) -> BuildRecord:
+        if (record := await self.get(build_id)).finished:
+            raise BuildEndedError("it has ended.")
+        self.finish(build_id, "cancelled")
+        return record
 
     async def get(self, build_id: str) -> BuildRecord:
         if build_id not in self.records:
