@@ -11,7 +11,7 @@ by side.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence, Set
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -26,12 +26,13 @@ from flora.build.types import SourceFile
 from flora.config import RuntimeConfig
 from flora.engine.api import EngineError, Manifest, ScriptLoadError
 from flora.errors import FloraError
-from flora.ids import GuildId
+from flora.ids import GuildId, GuildOrder
 from flora.storage.deployments import (
     Actor as Author,
 )
 from flora.storage.deployments import (
     Deployment,
+    DeploymentHead,
     DeploymentStore,
     HistoryPage,
     NewRevision,
@@ -332,7 +333,7 @@ class Deployments:
         return await self._ref.ask(Resume(guild_id), deadline=self._deadline)
 
     @property
-    def paused(self) -> Set[GuildId]:
+    def paused(self) -> GuildOrder:
         """The guilds that are paused."""
         return self._pauses.guilds
 
@@ -344,8 +345,11 @@ class Deployments:
         """Raises GuildNotPausedError, and as `deploy`; then it is paused still."""
         await self._ref.ask(Unpause(guild_id), deadline=self._deadline)
 
-    async def list(self) -> Sequence[Deployment]:
-        return await self._store.active()
+    async def list(self, after: int, limit: int, among: Collection[GuildId] | None) -> list[DeploymentHead]:
+        """What runs in the guilds with ids above `after`, in their order; of `among` only, where it names
+        some.
+        """
+        return await self._store.page(after=after, limit=limit, among=among)
 
     async def get(self, guild_id: GuildId) -> Deployment | None:
         return await self._store.get(guild_id)

@@ -311,12 +311,9 @@ class GuildRuntime(Actor[None]):
         view = self._board.core.view(guild_id)
         return None if view is None else self._status(view)
 
-    def guilds(self) -> list[GuildStatus]:
-        """Every guild, in the order of ids."""
-        return [
-            self._status(view)
-            for view in sorted(self._board.core.views(), key=lambda view: int(view.guild_id))
-        ]
+    def guild_ids(self, after: int, limit: int) -> list[GuildId]:
+        """At most `limit` guilds with ids above `after`, in their order; looks at no others."""
+        return self._board.core.guild_ids(after, limit)
 
     def conditions(self) -> Counter[Condition]:
         """How many guilds are how; those that sleep, who may be very many, cost next to nothing."""

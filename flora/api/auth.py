@@ -20,7 +20,7 @@ from __future__ import annotations
 import enum
 import functools
 import hmac
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
@@ -112,6 +112,11 @@ class Authenticator(Protocol):
     async def visible(self, identity: Identity, guild_ids: Iterable[GuildId]) -> list[GuildId]:
         """Those of `guild_ids` that `identity` may read, in their order."""
 
+    async def reach(self, identity: Identity) -> Collection[GuildId] | None:
+        """The guilds beside which `identity` can see none, where these are known; whether it may read each
+        of them is for `visible` to say. None: it may be any.
+        """
+
     def check_write(self, identity: Identity, headers: Headers, csrf_token: str) -> None:
         """Raises ForbiddenError for a browser's write that did not come from one of our own pages."""
 
@@ -137,6 +142,9 @@ class OperatorOnly:
 
     async def visible(self, identity: Identity, guild_ids: Iterable[GuildId]) -> list[GuildId]:
         return list(guild_ids)
+
+    async def reach(self, identity: Identity) -> Collection[GuildId] | None:
+        return None
 
     def check_write(self, identity: Identity, headers: Headers, csrf_token: str) -> None:
         return None

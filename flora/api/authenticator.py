@@ -10,7 +10,7 @@ of the guild change.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import timedelta
 from typing import Final, Protocol
 
@@ -192,6 +192,11 @@ class IdentityService:
         if failures:
             raise failures[0]
         return [each for each in candidates if each in found]
+
+    async def reach(self, identity: Identity) -> Collection[GuildId] | None:
+        if identity.session is not None:
+            return [guild.id for guild in await self.guilds_of(identity.session) if guild.manages]
+        return None if identity.token is None else identity.token.guild_ids
 
     def _in_scope(self, identity: Identity, permission: Permission, guild_id: GuildId) -> bool:
         return identity.token is None or identity.token.allows(RIGHTS_FOR[permission], guild_id)

@@ -6,7 +6,7 @@ and raises `FloraError`s, which `flora.api.errors` turns into answers.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence, Set
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
@@ -27,12 +27,20 @@ from flora.api.devices import DeviceCodes
 from flora.api.guard import Network
 from flora.api.login import Login
 from flora.build.types import Bundle, SourceFile
-from flora.ids import GuildId
+from flora.ids import GuildId, GuildOrder
 from flora.metrics import Metrics
 from flora.storage.audit import AuditPage, NewAuditEntry
 from flora.storage.builds import BuildRecord
 from flora.storage.dead_letters import DeadLetter, DeadLetterPage
-from flora.storage.deployments import Actor, Deployment, HistoryPage, NewRevision, Revision, Source
+from flora.storage.deployments import (
+    Actor,
+    Deployment,
+    DeploymentHead,
+    HistoryPage,
+    NewRevision,
+    Revision,
+    Source,
+)
 from flora.storage.kv import GuildKv
 from flora.storage.schedules import RunPage
 from flora.storage.secrets import SecretInfo
@@ -60,11 +68,13 @@ class Deployer(Protocol):
         """Start it again. Raises GuildNotPausedError, ScriptLoadError; then it is paused still."""
 
     @property
-    def paused(self) -> Set[GuildId]:
+    def paused(self) -> GuildOrder:
         """The guilds that are paused."""
 
-    async def list(self) -> Sequence[Deployment]:
-        """What runs now, in the order of guild ids."""
+    async def list(self, after: int, limit: int, among: Collection[GuildId] | None) -> list[DeploymentHead]:
+        """What runs now in the guilds with ids above `after`, at most `limit` of them in their order; in
+        these only, where `among` names some.
+        """
 
     async def get(self, guild_id: GuildId) -> Deployment | None:
         """What the guild runs; None when nothing."""
@@ -95,8 +105,8 @@ class Builds(Protocol):
 class Runtime(Protocol):
     """Guilds on workers. Raises RouterErrors."""
 
-    def guilds(self) -> Sequence[GuildStatus]:
-        """Every guild that was ever deployed to, in the order of ids."""
+    def guild_ids(self, after: int, limit: int) -> list[GuildId]:
+        """At most `limit` guilds that were ever deployed to, with ids above `after`, in their order."""
 
     def guild(self, guild_id: GuildId) -> GuildStatus | None: ...
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from flora.ids import GuildId
-from flora.storage.deployments import InvalidCursorError
+from flora.storage import cursors
 from flora.storage.postgres import Database
 from flora.storage.texts import no_nul
 
@@ -97,11 +97,7 @@ class AuditStore:
     ) -> AuditPage:
         """A page, newest first, of one guild or of all, by one user or by all."""
         limit = max(1, min(limit, MAX_PAGE))
-        before = 2**63 - 1
-        if cursor is not None:
-            if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
-                raise InvalidCursorError("the cursor is not one that this list gave.")
-            before = int(cursor)
+        before = cursors.before(cursor)
 
         async def unit(con: Connection) -> list[asyncpg.Record]:
             return await con.fetch(

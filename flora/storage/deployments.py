@@ -13,10 +13,10 @@ starts, by primary key, which costs less than keeping a second copy right.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 from uuid import UUID, uuid4
 
 import msgspec
@@ -25,6 +25,7 @@ import structlog
 from flora.build.types import Bundle, SourceFile
 from flora.errors import FloraError
 from flora.ids import GuildId
+from flora.storage import cursors
 from flora.storage.postgres import Database, DatabaseError
 from flora.storage.texts import no_nul
 
@@ -45,10 +46,6 @@ MAX_PAGE: Final = 100
 
 class RevisionNotFoundError(FloraError):
     code = "REVISION_NOT_FOUND"
-
-
-class InvalidCursorError(FloraError):
-    code = "INVALID_CURSOR"
 
 
 class InvalidBundleError(FloraError):
@@ -101,17 +98,23 @@ class Revision:
     change_summary: ChangeSummary | None
 
 
-@dataclass(frozen=True, slots=True)
-class Deployment:
-    """What a guild runs now."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentHead:
+    """What a guild runs now, without the script itself."""
 
     guild_id: GuildId
     entry_point: str
-    code: str
-    source_map: str
     revision_id: UUID
     created_at: datetime
     updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment(DeploymentHead):
+    """What a guild runs now."""
+
+    code: str
+    source_map: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +162,28 @@ class DeploymentStore:
 
         return await self._db.run(unit, idempotent=True)
 
+    async def page(
+        self, *, after: int, limit: int, among: Collection[GuildId] | None = None
+    ) -> list[DeploymentHead]:
+        """What the guilds with ids above `after` run, at most `limit` of them, in the order of ids; those
+        guilds only that `among` names, where it is not None.
+        """
+
+        async def unit(con: Connection) -> list[asyncpg.Record]:
+            # Ids are text without leading zeros: the shorter one is the smaller one.
+            return await con.fetch(
+                f"""{_DEPLOYMENTS}
+                    where (length(d.guild_id), d.guild_id collate "C") > (length($1), $1 collate "C")
+                    and ($2::text[] is null or d.guild_id = any($2))
+                    order by length(d.guild_id), d.guild_id collate "C" limit $3""",
+                str(after),
+                None if among is None else list(among),
+                limit,
+            )
+
+        rows = await self._db.run(unit, idempotent=True)
+        return [DeploymentHead(**_head(row)) for row in rows]
+
     async def get(self, guild_id: GuildId) -> Deployment | None:
         """What the guild runs now; None when nothing."""
 
@@ -189,7 +214,7 @@ class DeploymentStore:
         `cursor` is of an earlier page; revisions made since do not move it. Raises InvalidCursorError.
         """
         limit = max(1, min(limit, MAX_PAGE))
-        before = _parse_cursor(cursor)
+        before = cursors.before(cursor)
 
         async def unit(con: Connection) -> list[asyncpg.Record]:
             return await con.fetch(
@@ -410,16 +435,18 @@ async def _lock(con: Connection, guild_id: GuildId) -> None:
     await con.execute("select pg_advisory_xact_lock($1, hashtext($2))", LOCK_CLASS, guild_id)
 
 
+def _head(row: asyncpg.Record) -> dict[str, Any]:
+    return {
+        "guild_id": GuildId(row["guild_id"]),
+        "entry_point": row["entry_point"],
+        "revision_id": row["revision_id"],
+        "created_at": row["created_at"],
+        "updated_at": row["updated_at"],
+    }
+
+
 def _deployment(row: asyncpg.Record, code: str, source_map: str) -> Deployment:
-    return Deployment(
-        guild_id=GuildId(row["guild_id"]),
-        entry_point=row["entry_point"],
-        code=code,
-        source_map=source_map,
-        revision_id=row["revision_id"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-    )
+    return Deployment(**_head(row), code=code, source_map=source_map)
 
 
 def _revision(row: asyncpg.Record) -> Revision:
@@ -478,14 +505,6 @@ def _utf8(text: str, what: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError as error:
         raise InvalidBundleError(f"{what} is not valid Unicode: {error.reason}.") from error
-
-
-def _parse_cursor(cursor: str | None) -> int:
-    if cursor is None:
-        return 2**63 - 1
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
-        raise InvalidCursorError("the cursor is not one that this history gave.")
-    return int(cursor)
 
 
 def _not_found(revision_id: UUID) -> RevisionNotFoundError:

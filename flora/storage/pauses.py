@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
 from typing import TYPE_CHECKING
 
-from flora.ids import GuildId
+from flora.ids import GuildId, GuildOrder
 from flora.storage.deployments import Actor
 from flora.storage.postgres import Database
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 class GuildPauses:
     """All of them, also in memory: `guilds` asks nobody. Errors: those of `Database.run`."""
 
-    def __init__(self, db: Database, guilds: set[GuildId]) -> None:
+    def __init__(self, db: Database, guilds: GuildOrder) -> None:
         self._db = db
         self._guilds = guilds
 
@@ -28,10 +27,10 @@ class GuildPauses:
             return await con.fetch("select guild_id from guild_pauses")
 
         rows = await db.run(unit, idempotent=True)
-        return cls(db, {GuildId(row["guild_id"]) for row in rows})
+        return cls(db, GuildOrder(GuildId(row["guild_id"]) for row in rows))
 
     @property
-    def guilds(self) -> Set[GuildId]:
+    def guilds(self) -> GuildOrder:
         return self._guilds
 
     async def add(self, guild_id: GuildId, by: Actor) -> None:

@@ -44,7 +44,15 @@ async def db(database_url: str) -> AsyncIterator[Database]:
 
 def deployment(number: int) -> Deployment:
     at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=number)
-    return Deployment(GuildId(str(number)), "src/main.ts", "", "", uuid4(), at, at)
+    return Deployment(
+        guild_id=GuildId(str(number)),
+        entry_point="src/main.ts",
+        code="",
+        source_map="",
+        revision_id=uuid4(),
+        created_at=at,
+        updated_at=at,
+    )
 
 
 def names(deployments: Sequence[Deployment]) -> list[str]:

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from flora.api.accounts import DiscordUnavailableError, LoginRefusedError, UserGuild
 from flora.ids import GuildId, Snowflake
 from flora.storage.audit import AuditEntry, AuditPage, NewAuditEntry
-from flora.storage.deployments import InvalidCursorError
+from flora.storage.cursors import before
 from flora.storage.sessions import ID_LENGTH, DiscordTokens, Session, User, hash_id
 from flora.storage.tokens import (
     ID_LENGTH as TOKEN_ID_LENGTH,
@@ -115,14 +115,12 @@ class MemoryAudit:
     async def page(
         self, *, guild_id: GuildId | None, user_id: str | None, limit: int, cursor: str | None
     ) -> AuditPage:
-        if cursor is not None and not (cursor.isascii() and cursor.isdigit()):
-            raise InvalidCursorError("the cursor is not one that this list gave.")
         wanted = [
             entry
             for entry in reversed(self.entries)
             if (guild_id is None or entry.guild_id == guild_id)
             and (user_id is None or entry.user_id == user_id)
-            and (cursor is None or entry.id < int(cursor))
+            and entry.id < before(cursor)
         ]
         page = wanted[:limit]
         return AuditPage(tuple(page), str(page[-1].id) if len(wanted) > limit else None)

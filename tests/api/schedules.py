@@ -11,7 +11,7 @@ from flora.actors.schedule.jobs import CronJob
 from flora.actors.scheduler import CronNotFoundError, CronRunningError
 from flora.actors.schedules import CronStatus, TaskNotFoundError, TaskStatus
 from flora.ids import GuildId
-from flora.storage.deployments import InvalidCursorError
+from flora.storage.cursors import before
 from flora.storage.schedules import CatchUp, RunKind, RunOutcome, RunPage, Trigger
 from flora.storage.schedules import Run as PastRun
 from flora.storage.tasks import Task
@@ -106,13 +106,11 @@ class MemorySchedules:
     def _page(
         self, guild_id: GuildId, kind: RunKind, name: str | None, limit: int, cursor: str | None
     ) -> RunPage:
-        if cursor is not None and not cursor.isdigit():
-            raise InvalidCursorError("the cursor is not one that this list gave.")
         mine = [
             run
             for run in reversed(self.runs)
             if (run.guild_id, run.kind) == (guild_id, kind)
             and name in (None, run.name)
-            and run.id < int(cursor or 10**9)
+            and run.id < before(cursor)
         ]
         return RunPage(tuple(mine[:limit]), str(mine[limit - 1].id) if len(mine) > limit else None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -42,16 +42,17 @@ from flora.build.types import Bundle, SourceFile
 from flora.config import ApiConfig
 from flora.engine.api import ScriptFault, ScriptLoadError
 from flora.errors import FloraError
-from flora.ids import GuildId
+from flora.ids import GuildId, GuildOrder
 from flora.metrics import Metrics
 from flora.storage.builds import BuildNotFoundError, BuildRecord
 from flora.storage.cache import MemoryCache
+from flora.storage.cursors import before
 from flora.storage.dead_letters import DeadLetter, DeadLetterPage
 from flora.storage.deployments import (
     Actor,
     Deployment,
+    DeploymentHead,
     HistoryPage,
-    InvalidCursorError,
     NewRevision,
     Revision,
     RevisionNotFoundError,
@@ -83,7 +84,7 @@ class MemoryDeployer:
         self.revisions: list[tuple[Revision, NewRevision]] = []
         self.blocked: trio.Event | None = None
         self.waiting = 0
-        self.paused: set[GuildId] = set()
+        self.paused = GuildOrder()
 
     async def deploy(self, new: NewRevision) -> Revision:
         if new.guild_id in self.paused:
@@ -141,19 +142,24 @@ class MemoryDeployer:
             raise GuildNotPausedError(f"guild {guild_id} is not paused.")
         self.paused.discard(guild_id)
 
-    async def list(self) -> Sequence[Deployment]:
-        return sorted(self.current.values(), key=lambda deployment: deployment.guild_id)
+    async def list(self, after: int, limit: int, among: Collection[GuildId] | None) -> list[DeploymentHead]:
+        return [
+            self.current[guild_id]
+            for guild_id in sorted(self.current, key=int)
+            if int(guild_id) > after and (among is None or guild_id in among)
+        ][:limit]
 
     async def get(self, guild_id: GuildId) -> Deployment | None:
         return self.current.get(guild_id)
 
     async def history(self, guild_id: GuildId, limit: int, cursor: str | None) -> HistoryPage:
-        if cursor is not None and not cursor.isdigit():
-            raise InvalidCursorError("the cursor is not one that this history gave.")
-        mine = [revision for revision, _ in reversed(self.revisions) if revision.guild_id == guild_id]
-        start = int(cursor or 0)
-        more = len(mine) > start + limit
-        return HistoryPage(tuple(mine[start : start + limit]), str(start + limit) if more else None)
+        mine = [
+            (number, revision)
+            for number, (revision, _) in reversed(list(enumerate(self.revisions)))
+            if revision.guild_id == guild_id and number < before(cursor)
+        ]
+        page = tuple(revision for _, revision in mine[:limit])
+        return HistoryPage(page, str(mine[limit - 1][0]) if len(mine) > limit else None)
 
     async def revision(self, guild_id: GuildId, revision_id: UUID) -> Revision:
         return self._find(guild_id, revision_id)[0]
@@ -248,8 +254,11 @@ class MemoryRuntime:
             last_error="it died of SIGKILL",
         )
 
-    def guilds(self) -> Sequence[GuildStatus]:
-        found = [self.guild(guild_id) for guild_id in sorted(self._deployer.current)]
+    def guild_ids(self, after: int, limit: int) -> list[GuildId]:
+        return GuildOrder(self._deployer.current).after(after, limit)
+
+    def _all(self) -> Sequence[GuildStatus]:
+        found = [self.guild(guild_id) for guild_id in self.guild_ids(0, 1_000)]
         return [status for status in found if status is not None]
 
     async def restart(self, guild_id: GuildId) -> None:
@@ -273,7 +282,7 @@ class MemoryRuntime:
         return MoveDone(guild_id, 1, MoveOutcome.MOVED, status.worker, target_worker, target_worker, "")
 
     def workers(self) -> Sequence[WorkerStatus]:
-        homes = [status.worker for status in self.guilds()]
+        homes = [status.worker for status in self._all()]
         return [
             WorkerStatus(index, True, index in self.drained, homes.count(index), 5, 1, 0.25)
             for index in range(2)
@@ -284,7 +293,7 @@ class MemoryRuntime:
         if self.drained - {index}:
             raise LastWorkerError(index)
         self.drained.add(index)
-        leaving = [status.guild_id for status in self.guilds() if status.worker == index]
+        leaving = [status.guild_id for status in self._all() if status.worker == index]
         self.placed |= dict.fromkeys(leaving, 1 - index)
         return [Relocated(guild_id, Relocation.MOVED, 1 - index, "") for guild_id in leaving]
 
@@ -314,12 +323,13 @@ class MemoryDeadLetters:
         return letter
 
     async def page(self, guild_id: GuildId, limit: int, cursor: str | None) -> DeadLetterPage:
-        if cursor is not None and not cursor.isdigit():
-            raise InvalidCursorError("the cursor is not one that this list gave.")
-        mine = [letter for letter in reversed(self.letters) if letter.guild_id == guild_id]
-        start = int(cursor or 0)
-        more = len(mine) > start + limit
-        return DeadLetterPage(tuple(mine[start : start + limit]), str(start + limit) if more else None)
+        mine = [
+            letter
+            for letter in reversed(self.letters)
+            if letter.guild_id == guild_id and letter.id < before(cursor)
+        ]
+        page = tuple(mine[:limit])
+        return DeadLetterPage(page, str(page[-1].id) if len(mine) > limit else None)
 
     async def get(self, guild_id: GuildId, letter_id: int) -> DeadLetter:
         for letter in self.letters:

@@ -93,7 +93,7 @@ async def test_every_failure_has_the_same_shape(
 
 
 async def test_a_fault_of_ours_says_nothing_but_its_id(served: Served, api: httpx.AsyncClient) -> None:
-    async def broken() -> Any:
+    async def broken(*_: Any) -> Any:
         raise KeyError("a detail of the inside")
 
     served.deployer.list = broken  # type: ignore[method-assign]

@@ -9,8 +9,8 @@ import pytest
 import trio
 
 from flora.ids import GuildId
+from flora.storage.cursors import InvalidCursorError
 from flora.storage.dead_letters import DeadLetterStore, NewDeadLetter
-from flora.storage.deployments import InvalidCursorError
 from flora.storage.postgres import Database
 
 GUILD, OTHER = GuildId("10"), GuildId("20")

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from flora.build.types import Bundle, SourceFile
 from flora.ids import GuildId
+from flora.storage.cursors import InvalidCursorError
 from flora.storage.deployments import (
     Actor,
     ChangeSummary,
+    DeploymentHead,
     DeploymentStore,
     InvalidBundleError,
-    InvalidCursorError,
     NewRevision,
     Retention,
     RevisionNotFoundError,
@@ -81,6 +82,19 @@ async def test_active_gives_every_guild_in_order(db: Database) -> None:
     deployments = await store.active()
     assert [deployment.guild_id for deployment in deployments] == [GUILD, OTHER]
     assert deployments[0].code is deployments[1].code, "one bundle, one text in memory"
+
+
+async def test_what_runs_comes_in_pages_in_the_order_of_ids(db: Database) -> None:
+    store = DeploymentStore(db)
+    for number in ("9", "10", "81384788765712384", "999"):
+        await store.record_success(new("same", GuildId(number)))
+    first = await store.page(after=0, limit=3)
+    assert [each.guild_id for each in first] == ["9", "10", "999"]
+    assert (first[0].entry_point, type(first[0])) == ("src/main.ts", DeploymentHead)
+    assert [each.guild_id for each in await store.page(after=999, limit=3)] == [GUILD]
+    some = await store.page(after=9, limit=9, among=[GuildId("9"), GUILD, OTHER])
+    assert [each.guild_id for each in some] == [GUILD]
+    assert await store.page(after=0, limit=9, among=[]) == []
 
 
 async def test_a_hundred_deploys_of_one_project_are_stored_once(db: Database) -> None:

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from flora.ids import GuildId
-from flora.storage.deployments import InvalidCursorError
+from flora.storage.cursors import InvalidCursorError
 from flora.storage.postgres import Database
 from flora.storage.schedules import (
     CatchUp,

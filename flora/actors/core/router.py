@@ -35,7 +35,7 @@ from flora.actors.core.migration import Deadlines, Phase
 from flora.actors.core.overload import rank_of
 from flora.actors.core.placement import Placement
 from flora.gateway.events import GatewayEvent
-from flora.ids import GuildId
+from flora.ids import GuildId, GuildOrder
 
 # When the sum is at its bound, the guild that loses is looked up once for so many events: a look-up visits
 # every guild.
@@ -85,6 +85,7 @@ class Router:
         )
         self._machine = machine
         self._guilds: dict[GuildId, GuildMachine] = {}
+        self._order = GuildOrder()  # of the same guilds
         self._closing = False
         self._victim: GuildMachine | None = None
         self._victim_quantum = 0
@@ -342,6 +343,10 @@ class Router:
         guild = self._guilds.get(guild_id)
         return None if guild is None else _view(guild)
 
+    def guild_ids(self, after: int, limit: int) -> list[GuildId]:
+        """At most `limit` guilds with ids above `after`, in the order of ids; looks at no others."""
+        return self._order.after(after, limit)
+
     @property
     def asleep(self) -> int:
         """Guilds that sleep."""
@@ -357,6 +362,7 @@ class Router:
         guild = self._guilds.get(guild_id)
         if guild is None:
             guild = self._guilds[guild_id] = self._machine(guild_id, self.house)
+            self._order.add(guild_id)
         return guild
 
     def _shed_somewhere(self) -> None:

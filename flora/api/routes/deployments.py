@@ -35,6 +35,7 @@ from flora.errors import FloraError
 from flora.ids import GuildId, parse_guild_id
 from flora.storage.deployments import (
     Deployment,
+    DeploymentHead,
     NewRevision,
     Revision,
     RevisionNotFoundError,
@@ -88,12 +89,12 @@ async def list_deployments(query_args: GuildPageQuery) -> DeploymentsModel:
     """What runs in the guilds that the caller may see"""
     services: Services = g.services
     page, cursor = await visible_page(
-        await services.deployer.list(),
+        services.deployer.list,
         lambda deployment: deployment.guild_id,
         limit=query_args.limit,
         cursor=query_args.cursor,
     )
-    items = [_deployment_model(deployment, include_bundle=False) for deployment in page]
+    items = [_deployment_model(deployment) for deployment in page]
     return DeploymentsModel(items=items, next_cursor=cursor)
 
 
@@ -103,7 +104,11 @@ async def list_deployments(query_args: GuildPageQuery) -> DeploymentsModel:
 @takes_query(BundleQuery)
 async def get_deployment(guild_id: GuildId, query_args: BundleQuery) -> DeploymentModel:
     """What runs in this guild"""
-    return _deployment_model(await _running(guild_id), include_bundle=query_args.include_bundle)
+    deployment = await _running(guild_id)
+    answer = _deployment_model(deployment)
+    if not query_args.include_bundle:
+        return answer
+    return answer.model_copy(update={"bundle": deployment.code, "source_map": deployment.source_map})
 
 
 @blueprint.delete("/deployments/<guild_id>")
@@ -117,7 +122,7 @@ async def undeploy(guild_id: GuildId) -> DeploymentModel:
     services: Services = g.services
     deployment = await _running(guild_id)
     await services.deployer.undeploy(guild_id, author(g.identity))
-    return _deployment_model(deployment, include_bundle=False)
+    return _deployment_model(deployment)
 
 
 @blueprint.get("/deployments/<guild_id>/history")
@@ -223,15 +228,13 @@ def _source(default: SourceName) -> Source:
     return said  # type: ignore[return-value]
 
 
-def _deployment_model(deployment: Deployment, *, include_bundle: bool) -> DeploymentModel:
+def _deployment_model(deployment: DeploymentHead) -> DeploymentModel:
     return DeploymentModel(
         guild_id=deployment.guild_id,
         entry_point=deployment.entry_point,
         revision_id=str(deployment.revision_id),
         created_at=deployment.created_at,
         updated_at=deployment.updated_at,
-        bundle=deployment.code if include_bundle else None,
-        source_map=deployment.source_map if include_bundle else None,
     )
 
 

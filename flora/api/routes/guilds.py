@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from itertools import islice
 from typing import Final
 
 from quart import Blueprint, g
@@ -40,12 +42,9 @@ tag_blueprint(blueprint, ["guilds"])
 async def list_guilds(query_args: GuildPageQuery) -> GuildsModel:
     """How the runtimes of the guilds are that the caller may see"""
     page, cursor = await visible_page(
-        _all(),
-        lambda status: status.guild_id,
-        limit=query_args.limit,
-        cursor=query_args.cursor,
+        _with_script, lambda guild_id: guild_id, limit=query_args.limit, cursor=query_args.cursor
     )
-    return GuildsModel(items=[_model(status) for status in page], next_cursor=cursor)
+    return GuildsModel(items=[_model(_known(guild_id)) for guild_id in page], next_cursor=cursor)
 
 
 @blueprint.get("/guilds/<guild_id>")
@@ -132,20 +131,27 @@ async def resume(guild_id: GuildId) -> GuildModel:
     return _model(_known(guild_id))
 
 
-def _all() -> list[GuildStatus]:
-    """Every guild that has a script, also one that was paused before flora started."""
+async def _with_script(after: int, limit: int, among: Collection[GuildId] | None) -> list[GuildId]:
+    """Guilds that have a script, also those that were paused before flora started; as `paging.Read`."""
     services: Services = g.services
-    running = services.runtime.guilds()
-    absent = services.deployer.paused - {status.guild_id for status in running}
-    return [*running, *map(stopped, absent)]
+    if among is None:
+        paused = services.deployer.paused.after(after, limit)
+        both = {*services.runtime.guild_ids(after, limit), *paused}
+        return sorted(both, key=int)[:limit]
+    behind = sorted((each for each in among if int(each) > after), key=int)
+    return list(islice((each for each in behind if _status(each) is not None), limit))
 
 
-def _known(guild_id: GuildId) -> GuildStatus:
+def _status(guild_id: GuildId) -> GuildStatus | None:
     services: Services = g.services
     status = services.runtime.guild(guild_id)
     if status is None and guild_id in services.deployer.paused:
         status = stopped(guild_id)
-    if status is None:
+    return status
+
+
+def _known(guild_id: GuildId) -> GuildStatus:
+    if (status := _status(guild_id)) is None:
         raise GuildNotDeployedError(guild_id)
     return status
 
