@@ -137,6 +137,7 @@ class RevisionModel(Model):
     source: SourceName
     actor: ActorModel
     error: str | None = None
+    build_id: str | None = Field(None, description="The build of this host that it came from.")
     base_revision_id: str | None = None
     change_summary: ChangeSummaryModel | None = None
     files: tuple[FileModel, ...] | None = Field(None, description="Only with include_files=true.")

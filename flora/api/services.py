@@ -96,6 +96,12 @@ class Builds(Protocol):
 
     async def get(self, build_id: str) -> BuildRecord: ...
 
+    async def list(self, guild_id: GuildId | None = None) -> Sequence[BuildRecord]:
+        """Newest first; with `guild_id` those of this guild."""
+
+    async def cancel(self, build_id: str) -> BuildRecord:
+        """End a build that is under way. Raises BuildEndedError."""
+
     async def bundle(self, build_id: str) -> Bundle: ...
 
     async def changed(self, build_id: str) -> None:

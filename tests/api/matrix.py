@@ -42,9 +42,11 @@ RIGHTS: Final[dict[tuple[str, str], str]] = {
     ("POST", "/deployments/{guild_id}/restart"): "guild:deploy",
     ("POST", "/deployments/{guild_id}/pause"): "guild:deploy",
     ("POST", "/deployments/{guild_id}/resume"): "guild:deploy",
+    ("GET", "/builds"): "guild:read",
     ("POST", "/builds"): "guild:deploy",
     ("GET", "/builds/{build_id}"): "identified",  # tests/api/test_builds.py: and who may read the guild
     ("GET", "/builds/{build_id}/logs"): "identified",
+    ("DELETE", "/builds/{build_id}"): "identified",  # and who may deploy to the guild
     ("GET", "/guilds"): "identified",
     ("GET", "/guilds/{guild_id}"): "guild:read",
     ("POST", "/runtime/guilds/{guild_id}/migrate"): "guild:deploy",

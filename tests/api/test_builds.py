@@ -44,7 +44,10 @@ async def test_a_build_is_deployed_by_its_id(served: Served, api: httpx.AsyncCli
     assert elsewhere.status_code == 404
     both = await api.post(f"/deployments/{GARDEN}", json={"build_id": build, "bundle": "2"})
     assert both.status_code == 422
-    assert (await api.post(f"/deployments/{GARDEN}", json={"build_id": build})).status_code == 200
+    deployed = await api.post(f"/deployments/{GARDEN}", json={"build_id": build})
+    assert (deployed.status_code, deployed.json()["build_id"]) == (200, build)
+    (revision,) = (await api.get(f"/deployments/{GARDEN}/history")).json()["items"]
+    assert revision["build_id"] == build
     assert served.deployer.current[GARDEN].code == "1"
 
 
@@ -107,3 +110,61 @@ async def test_a_build_is_its_guild_s_business(served: Served, api: httpx.AsyncC
         assert (await reader.post("/builds", content=PROJECT, headers=ZIP)).status_code == 403
         for unknown in ("0" * 32, "x", "..%2Fx"):
             assert (await reader.get(f"/builds/{unknown}")).status_code == 404
+
+
+async def test_builds_are_listed_newest_first_page_by_page(served: Served, api: httpx.AsyncClient) -> None:
+    assert (await api.get("/builds")).json() == {"items": [], "next_cursor": None}
+    ids = [(await upload(api, guild_id=guild)).json()["id"] for guild in (GARDEN, ORCHARD, GARDEN)]
+    nobodys = (await api.post("/builds", content=PROJECT, headers=ZIP)).json()["id"]
+    for number, record in enumerate(served.builds.records.values()):
+        record.created_at = 1_700_000_000 + number
+    listed = (await api.get("/builds")).json()
+    assert [item["id"] for item in listed["items"]] == [nobodys, *reversed(ids)]
+    assert listed["next_cursor"] is None
+    seen = []
+    query: dict[str, object] = {"guild_id": GARDEN, "limit": 1}
+    while True:
+        page = (await api.get("/builds", params=query)).json()  # type: ignore[arg-type]
+        seen += [item["id"] for item in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        query["cursor"] = page["next_cursor"]
+    assert seen == [ids[2], ids[0]]
+    for wrong in ({"limit": 0}, {"limit": 101}, {"cursor": "x"}, {"cursor": "-1"}, {"guild_id": "1 2"}):
+        assert (await api.get("/builds", params=wrong)).status_code == 422, wrong
+
+
+async def test_whose_builds_are_listed(served: Served, api: httpx.AsyncClient) -> None:
+    mine = (await upload(api)).json()["id"]
+    await upload(api, guild_id=ORCHARD)
+    await api.post("/builds", content=PROJECT, headers=ZIP)
+    served.discord.permissions[ANN.id, GARDEN] = MANAGE_GUILD
+    _, ann = await served.tokens.create(Snowflake(ANN.id), rights="read")
+    async with served.client(token=ann) as reader:
+        assert [item["id"] for item in (await reader.get("/builds")).json()["items"]] == [mine]
+        assert (await reader.get("/builds", params={"guild_id": ORCHARD})).status_code == 403
+
+
+async def test_a_build_is_cancelled_by_whom_it_concerns(served: Served, api: httpx.AsyncClient) -> None:
+    build = (await upload(api)).json()["id"]
+    nobodys = (await api.post("/builds", content=PROJECT, headers=ZIP)).json()["id"]
+    served.discord.permissions[ANN.id, GARDEN] = MANAGE_GUILD
+    _, reading = await served.tokens.create(Snowflake(ANN.id), rights="read")
+    _, deploying = await served.tokens.create(Snowflake(ANN.id), rights="deploy")
+    async with served.client(token=reading) as reader, served.client(token=deploying) as deployer:
+        assert (await reader.delete(f"/builds/{build}")).status_code == 403
+        assert (await deployer.delete(f"/builds/{nobodys}")).status_code == 403
+        assert not served.builds.records[build].finished
+        answer = await deployer.delete(f"/builds/{build}")
+        assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
+        again = await deployer.delete(f"/builds/{build}")
+        assert (again.status_code, again.json()["error"]["code"]) == (409, "BUILD_ENDED")
+        for unknown in ("0" * 32, "x"):
+            assert (await deployer.delete(f"/builds/{unknown}")).status_code == 404
+    written = [
+        (entry["action"], entry["guild_id"], entry["status"], entry["user_id"])
+        for entry in (await api.get("/audit", params={"guild_id": GARDEN})).json()["items"]
+        if entry["action"] == "builds.cancel_build"
+    ]
+    assert ("builds.cancel_build", GARDEN, 200, ANN.id) in written
+    assert ("builds.cancel_build", GARDEN, 403, ANN.id) in written

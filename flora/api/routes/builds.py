@@ -5,6 +5,8 @@ A build is a resource: it goes on when its client has gone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -13,9 +15,9 @@ from quart import Blueprint, Response, g, request
 from quart_schema import tag_blueprint
 
 from flora.actors.builds import BuildRequest
-from flora.api.auth import Permission, author, authorize_guild, requires
+from flora.api.auth import ForbiddenError, Permission, author, authorize_guild, requires, visible_guilds
 from flora.api.errors import InvalidRequestError
-from flora.api.models import FileModel, GuildIdText, Model
+from flora.api.models import Cursor, FileModel, GuildIdText, Model
 from flora.api.openapi import answers, answers_media, read_archive, takes_archive, takes_query
 from flora.api.services import Builds, Services
 from flora.api.sse import DONE, Event, event_stream
@@ -23,6 +25,7 @@ from flora.build.types import Bundle
 from flora.errors import FloraError
 from flora.ids import GuildId, parse_guild_id
 from flora.storage.builds import BuildNotFoundError, BuildRecord
+from flora.storage.cursors import before
 
 blueprint = Blueprint("builds", __name__)
 tag_blueprint(blueprint, ["builds"])
@@ -50,6 +53,14 @@ class BuildQuery(Model):
 
 class BuildDetailQuery(Model):
     include_bundle: bool = Field(False, description="With the bundle, its source map and the sources.")
+
+
+class BuildsQuery(Model):
+    guild_id: GuildIdText | None = Field(
+        None, description="Of this guild; without one, of all that one may read."
+    )
+    limit: int = Field(25, ge=1, le=100, description="Builds of one page.")
+    cursor: Cursor | None = None
 
 
 class DiagnosticModel(Model):
@@ -89,6 +100,36 @@ class BuildModel(Model):
     bundle: str | None = None
     source_map: str | None = None
     files: list[FileModel] | None = None
+
+
+class BuildsModel(Model):
+    """Builds, newest first; `next_cursor` asks for the next page and is null on the last."""
+
+    items: list[BuildModel]
+    next_cursor: str | None
+
+
+@blueprint.get("/builds")
+@answers(BuildsModel)
+@requires(Permission.GUILD_READ)
+@takes_query(BuildsQuery)
+async def list_builds(query_args: BuildsQuery) -> BuildsModel:
+    """The builds that are known: those under way, and those of the last hour
+
+    Whoever may read few of many guilds finds pages that are not full.
+    """
+    services: Services = g.services
+    guild_id: GuildId | None = None
+    if query_args.guild_id is not None:
+        guild_id = await _authorize(Permission.GUILD_READ, query_args.guild_id)
+    below = before(query_args.cursor)
+    behind = [record for record in await services.builds.list(guild_id) if _microseconds(record) < below]
+    page = behind[: query_args.limit]
+    more = len(behind) > len(page)
+    return BuildsModel(
+        items=[_model(record) for record in (page if guild_id is not None else await _visible(page))],
+        next_cursor=str(_microseconds(page[-1])) if more else None,
+    )
 
 
 @blueprint.post("/builds")
@@ -141,6 +182,21 @@ async def get_build(build_id: str, query_args: BuildDetailQuery) -> BuildModel:
     files = [FileModel(path=file.path, contents=file.contents) for file in bundle.files]
     details = {"bundle": bundle.code, "source_map": bundle.source_map, "files": files}
     return _model(record).model_copy(update=details)
+
+
+@blueprint.delete("/builds/<build_id>")
+@answers(BuildModel, fails=[409])
+@requires(Permission.IDENTIFIED)
+async def cancel_build(build_id: str) -> BuildModel:
+    """Cancel a build that waits or runs
+
+    Answers when it has ended, its tools too; 409 when it has ended by itself or is being deployed. Needs the
+    right to deploy to the guild.
+    """
+    services: Services = g.services
+    record = await services.builds.get(build_id)
+    await _authorize(Permission.GUILD_DEPLOY, record.guild_id)
+    return _model(await services.builds.cancel(build_id))
 
 
 @blueprint.get("/builds/<build_id>/logs")
@@ -215,6 +271,20 @@ async def _readable(build_id: str) -> BuildRecord:
     record = await services.builds.get(build_id)
     await _authorize(Permission.GUILD_READ, record.guild_id)
     return record
+
+
+async def _visible(records: Sequence[BuildRecord]) -> list[BuildRecord]:
+    """Those that the caller may read; nobody's builds are the operator's."""
+    guilds = {record.guild_id for record in records}
+    visible: set[GuildId | None] = {*await visible_guilds(guild for guild in guilds if guild is not None)}
+    if None in guilds:
+        with suppress(ForbiddenError):
+            visible.add(await _authorize(Permission.GUILD_READ, None))
+    return [record for record in records if record.guild_id in visible]
+
+
+def _microseconds(record: BuildRecord) -> int:
+    return round(record.created_at * 1_000_000)
 
 
 def _model(record: BuildRecord) -> BuildModel:

@@ -188,7 +188,7 @@ async def _deploy(guild_id: GuildId, body: DeployBody) -> RevisionModel:
         raise _invalid("build_id", "stands for all else; leave the rest out")
     else:
         bundle = await built(services.builds, body.build_id, guild_id)
-    new = NewRevision(guild_id, bundle, source=_source("unknown"), actor=author(identity))
+    new = NewRevision(guild_id, bundle, _source("unknown"), author(identity), build_id=body.build_id)
     return _revision_model(await services.deployer.deploy(new))
 
 
@@ -249,6 +249,7 @@ def _revision_model(found: Revision, files: Iterable[SourceFile] | None = None) 
         source=found.source,
         actor=ActorModel(kind=found.actor.kind, user_id=found.actor.user_id, username=found.actor.username),
         error=found.error,
+        build_id=found.build_id,
         base_revision_id=str(found.base_revision_id) if found.base_revision_id else None,
         change_summary=ChangeSummaryModel(
             added_files=summary.added_files,
