@@ -87,7 +87,7 @@ class Manifests:
         idleness = await self._runtime.idleness(guild_id)
         if idleness is None:
             return
-        found = StoredManifest(manifest.listens, manifest.commands, timers=idleness.timers > 0)
+        found = StoredManifest(manifest.listens, manifest.commands, idleness.timers > 0, manifest.prefix)
         try:
             await self._store.record(guild_id, revision_id, found)
         except DatabaseError as error:
@@ -109,7 +109,9 @@ async def restore(deployments: Sequence[Deployment], runtime: GuildRuntime, mani
     there = 0
     for number, deployment in enumerate(todo.asleep):
         found = known[deployment.guild_id]
-        there += runtime.restore(script_of(deployment), Manifest(found.listens, found.commands))
+        there += runtime.restore(
+            script_of(deployment), Manifest(found.listens, found.commands, prefix=found.prefix)
+        )
         if number % BREATH == 0:
             await trio.lowlevel.checkpoint()
     if todo.asleep:

@@ -48,6 +48,7 @@ from flora.actors.kernel import ActorError, ActorRef, Reply
 from flora.engine.api import Manifest
 from flora.errors import FloraError
 from flora.gateway.events import GatewayEvent
+from flora.gateway.interest import Interest
 from flora.ids import GuildId
 from flora.metrics import Metrics
 
@@ -164,7 +165,7 @@ class Switchboard:
 
     def restore(self, guild_id: GuildId, deployment: object, manifest: Manifest) -> bool:
         """Have a deployment of an earlier run, asleep; False when the guild has one already."""
-        return self.core.restore(guild_id, deployment, manifest.listens)
+        return self.core.restore(guild_id, deployment, _interest(manifest))
 
     def hibernate(self, guild_id: GuildId, incarnation: int) -> bool:
         """Put a guild to sleep whose process `incarnation` was found idle; whether that has begun."""
@@ -194,10 +195,10 @@ class Switchboard:
         return self.core.is_current(guild_id, epoch)
 
     def declared(self, guild_id: GuildId, incarnation: int, manifest: Manifest) -> None:
-        self.core.declared(guild_id, incarnation, manifest.listens)
+        self.core.declared(guild_id, incarnation, _interest(manifest))
 
     def activated(self, command: Activate, manifest: Manifest | None) -> None:
-        self.core.activated(command, None if manifest is None else manifest.listens)
+        self.core.activated(command, None if manifest is None else _interest(manifest))
         woken_at = self._woken_at.pop(command.guild_id, None)
         if woken_at is not None:
             self._metrics.wake_duration.observe(trio.current_time() - woken_at)
@@ -215,7 +216,7 @@ class Switchboard:
         if isinstance(result, FloraError):
             self.core.applied(command, error=str(result))
         else:
-            self.core.applied(command, listens=None if result is None else result.listens)
+            self.core.applied(command, interest=None if result is None else _interest(result))
         self._carry_out()
 
     def hibernated(self, command: Hibernate, kept: object) -> None:
@@ -405,3 +406,7 @@ class Switchboard:
         )
         for reply in self._moves.pop(done.move, ()):
             reply.ok(done)
+
+
+def _interest(manifest: Manifest) -> Interest:
+    return Interest(manifest.listens, manifest.prefix)

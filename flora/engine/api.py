@@ -27,14 +27,15 @@ class Script:
 class Manifest:
     """What a script declared while it loaded.
 
-    `listens` are the Discord dispatch names (`MESSAGE_CREATE`) with at least one handler; `commands` is the
-    JSON text of the application commands it wants registered, None when it declared none; `crons` that of its
-    cron jobs.
+    `listens` are the Discord dispatch names (`MESSAGE_CREATE`) with at least one handler; with a `prefix` it
+    wants only those messages of people that begin with it. `commands` is the JSON text of the application
+    commands it wants registered, None when it declared none; `crons` that of its cron jobs.
     """
 
     listens: frozenset[str]
     commands: bytes | None = None
     crons: bytes | None = None
+    prefix: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

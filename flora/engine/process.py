@@ -506,6 +506,7 @@ class SealedProcess:
             frozenset(frame.listens),
             None if commands == b"null" else commands,
             None if crons == b"null" else crons,
+            frame.prefix,
         )
         if isinstance(frame, protocol.Declare):
             self._host.declared(manifest)

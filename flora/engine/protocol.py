@@ -63,12 +63,14 @@ class Ready(_Frame, tag="ready", frozen=True):
 
 class Loaded(_Frame, tag="loaded", frozen=True):
     listens: Annotated[list[Name], msgspec.Meta(max_length=256)]
+    prefix: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None
     commands: msgspec.Raw
     crons: msgspec.Raw
 
 
 class Declare(_Frame, tag="declare", frozen=True):
     listens: Annotated[list[Name], msgspec.Meta(max_length=256)]
+    prefix: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None
     commands: msgspec.Raw
     crons: msgspec.Raw
 

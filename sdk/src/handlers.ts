@@ -12,6 +12,8 @@ type Handler = (ctx: Context) => unknown;
 interface Registration {
   readonly handler: Handler;
   readonly once: boolean;
+  /** Of messages, it looks only at those of people whose text begins with this. */
+  readonly prefix: string | undefined;
   active: boolean;
 }
 
@@ -28,6 +30,11 @@ export class Handlers {
 
   on(event: string, handler: AnyHandler): void {
     this.#add(event, handler, false);
+  }
+
+  /** A handler that does nothing with messages of bots, nor with text that does not begin with `prefix`. */
+  onPrefix(prefix: string, handler: AnyHandler): void {
+    this.#add("messageCreate", handler, false, prefix);
   }
 
   once(event: string, handler: AnyHandler): void {
@@ -49,13 +56,14 @@ export class Handlers {
     return this.#byEvent.has(event);
   }
 
-  #add(event: string, handler: AnyHandler, once: boolean): void {
+  #add(event: string, handler: AnyHandler, once: boolean, prefix?: string): void {
     if (typeof event !== "string" || event === "") throw new InvalidInputError("the event's name must be text");
     if (typeof handler !== "function") {
       throw new InvalidInputError(`the handler of "${event}" must be a function, not ${typeof handler}`);
     }
     const name = canonicalEvent(event);
-    this.#keep(name, [...(this.#byEvent.get(name) ?? []), { handler: handler as Handler, once, active: true }]);
+    const registration = { handler: handler as Handler, once, prefix, active: true };
+    this.#keep(name, [...(this.#byEvent.get(name) ?? []), registration]);
   }
 
   /** Lists are replaced, never changed, so that an event under way goes on with the list it started with. */
@@ -64,7 +72,13 @@ export class Handlers {
     else this.#byEvent.set(name, registrations);
     const dispatches = new Set<string>();
     for (const event of this.#byEvent.keys()) dispatches.add(dispatchOf(event));
-    this.#manifest.listensTo([...dispatches].sort());
+    this.#manifest.listensTo([...dispatches].sort(), this.#prefix());
+  }
+
+  /** The prefix that all handlers of messages look for; undefined when one of them wants every message. */
+  #prefix(): string | undefined {
+    const [first, ...others] = this.#byEvent.get("messageCreate") ?? [];
+    return others.every((each) => each.prefix === first?.prefix) ? first?.prefix : undefined;
   }
 
   /**

@@ -9,8 +9,11 @@ export interface Host {
   /** Carries out one op. Arguments and result are JSON; rejects with a class given to `defineError`. */
   op(name: string, args: unknown): Promise<unknown>;
   log(level: LogLevel, text: string): void;
-  /** Replaces what the script listens to, and the commands and cron jobs it wants. Absent is "none declared". */
-  declare(manifest: { listens: string[]; commands?: unknown; crons?: unknown }): void;
+  /**
+   * Replaces what the script listens to, and the commands and cron jobs it wants. Absent is "none declared".
+   * With a `prefix` it wants only those messages of people whose text begins with it.
+   */
+  declare(manifest: { listens: string[]; prefix?: string; commands?: unknown; crons?: unknown }): void;
   /** How the console shows objects of the web platform; `show` gives undefined for all others. */
   showWith(show: (value: object) => { name: string; value: unknown } | undefined): void;
   defineError(name: string, ctor: new (message: string) => Error): void;

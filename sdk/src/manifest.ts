@@ -8,6 +8,7 @@ import { Promise } from "./intrinsics";
 export class Manifest {
   readonly #host: Host;
   #listens: string[] = [];
+  #prefix: string | undefined = undefined;
   #commands: unknown[] | undefined = undefined;
   #crons: readonly unknown[] | undefined = undefined;
   #scheduled = false;
@@ -16,9 +17,12 @@ export class Manifest {
     this.#host = host;
   }
 
-  listensTo(listens: string[]): void {
-    if (listens.length === this.#listens.length && listens.every((name, index) => name === this.#listens[index])) return;
+  /** With a `prefix` it wants only those messages of people whose text begins with it. */
+  listensTo(listens: string[], prefix: string | undefined): void {
+    const same = listens.length === this.#listens.length && listens.every((name, index) => name === this.#listens[index]);
+    if (same && prefix === this.#prefix) return;
     this.#listens = listens;
+    this.#prefix = prefix;
     this.#schedule();
   }
 
@@ -40,8 +44,9 @@ export class Manifest {
     void Promise.resolve().then(() => {
       this.#scheduled = false;
       const commands = this.#commands === undefined ? {} : { commands: this.#commands };
+      const prefix = this.#prefix === undefined ? {} : { prefix: this.#prefix };
       const crons = this.#crons === undefined ? {} : { crons: this.#crons };
-      this.#host.declare({ listens: this.#listens, ...commands, ...crons });
+      this.#host.declare({ listens: this.#listens, ...prefix, ...commands, ...crons });
     });
   }
 }

@@ -80,6 +80,16 @@ async def test_an_event_that_nobody_listens_to_does_not_wake_it() -> None:
         assert processes(it) == []
 
 
+async def test_chatter_does_not_wake_a_script_of_prefix_commands() -> None:
+    async with rig(SERIAL) as it:
+        await it.deploy("createBot({ prefixCommands: [{ name: 'hi', run: () => console.log('hi') }] });")
+        await it.sleep()
+        assert it.send("good morning") is Verdict.UNLISTENED
+        assert condition(it) is Condition.HIBERNATING
+        assert it.send("!hi") is Verdict.ACCEPTED
+        assert await it.until_lines(1) == ["hi"]
+
+
 async def test_an_event_from_within_wakes_it() -> None:
     async with rig(SERIAL) as it:
         await it.deploy(COUNTING)

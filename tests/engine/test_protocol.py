@@ -50,6 +50,7 @@ valid = st.one_of(
         {
             "t": st.just("loaded"),
             "listens": st.lists(names),
+            "prefix": st.none() | st.text(min_size=1, max_size=64),
             "commands": json_values,
             "crons": json_values,
         }
@@ -126,7 +127,9 @@ def test_a_frame_with_anything_changed_in_its_types_is_refused(
         b'{"t":"done","id":1}{"t":"done","id":2}',
         b'{"t":"log","level":"fatal","d":0,"text":""}',
         b'{"t":"log","level":"info","d":0,"text":"' + b"x" * 20_000 + b'"}',
-        b'{"t":"loaded","listens":[' + b",".join([b'"A"'] * 257) + b'],"commands":null,"crons":null}',
+        b'{"t":"loaded","listens":['
+        + b",".join([b'"A"'] * 257)
+        + b'],"prefix":null,"commands":null,"crons":null}',
         b'{"t":"op","id":1,"d":0,"name":"' + b"x" * 300 + b'","args":null}',
         b'{"t":"op","id":1,"d":0,"name":"x","args":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
         b'{"t":"op","id":1,"d":0,"name":"x","args":\xff}',
@@ -157,7 +160,7 @@ def test_the_decoder_withstands_a_flood_of_mutated_frames() -> None:
         b'{"t":"op","id":1,"d":2,"name":"send_message","args":{"content":"hi \\u00e9 \\ud83d\\ude00"}}',
         b'{"t":"log","level":"info","d":0,"text":"line"}',
         b'{"t":"failed","id":3,"error":{"name":"E","message":"m","stack":"s","code":""}}',
-        b'{"t":"loaded","listens":["MESSAGE_CREATE"],"commands":[{"name":"x"}],"crons":null}',
+        b'{"t":"loaded","listens":["MESSAGE_CREATE"],"prefix":"!","commands":[{"name":"x"}],"crons":null}',
         b'{"t":"pong","n":1,"timers":0,"due":1.5}',
     ]
     accepted = refused = 0

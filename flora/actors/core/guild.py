@@ -77,6 +77,7 @@ from flora.actors.core.mailbox import Control, ControlKind, Entry, Event, Mailbo
 from flora.actors.core.migration import Input, Move
 from flora.actors.core.overload import CLASSES
 from flora.gateway.events import GatewayEvent
+from flora.gateway.interest import Interest
 from flora.ids import GuildId
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class GuildMachine:
         "guild_id",
         "house",
         "incarnation",
-        "listens",
+        "interest",
         "mailbox",
         "move",
         "state",
@@ -136,7 +137,7 @@ class GuildMachine:
         self.incarnation = 0  # of the present process, or of the one being started
         self.deployment: object = None  # what is started when the process has to be
         self.vacant = True  # the owner has no process
-        self.listens: frozenset[str] | None = None  # None: unknown, so everything
+        self.interest: Interest | None = None  # None: unknown, so everything
         self.failures = 0  # starts and processes lost since an event ended well
         self.move: Move | None = None
         self.turn: Turn | None = None  # the ready-queue's
@@ -154,14 +155,14 @@ class GuildMachine:
     # ------------------------------------------------------------------ intake
 
     def accept(self, event: Event, rank: int, *, selective: bool) -> Verdict:
-        """Take an event into the order. `selective`: only when the script listens to it."""
+        """Take an event into the order. `selective`: only when the script has an interest in it."""
         state = self.state
         if state is State.CLOSED:
             return Verdict.CLOSING
         if not self._deploys:  # else a script to come may listen to it
             if self.deployment is None:
                 return Verdict.NOT_DEPLOYED
-            if selective and self.listens is not None and event.name not in self.listens:
+            if selective and self._ignores(event):
                 return Verdict.UNLISTENED
         house = self.house
         mailbox = self.mailbox
@@ -226,12 +227,12 @@ class GuildMachine:
         self._settle()
         return move
 
-    def restore(self, deployment: object, listens: frozenset[str] | None) -> bool:
+    def restore(self, deployment: object, interest: Interest | None) -> bool:
         """Have `deployment` without starting it, asleep. False unless nothing is deployed or about to be."""
         if self.state is not State.STOPPED or self.mailbox.waiting:
             return False
         self.deployment = deployment
-        self.listens = listens
+        self.interest = interest
         self._fall_asleep()
         return True
 
@@ -272,12 +273,7 @@ class GuildMachine:
             if mailbox.suspects or (entry.suspect and mailbox.in_flight):
                 return None
             event = entry.event
-            if (
-                self.listens is not None
-                and event.name not in self.listens
-                and type(event) is GatewayEvent
-                and entry.attempts == 0
-            ):
+            if entry.attempts == 0 and self._ignores(event):
                 self._skip_unlistened(entry, event)
                 continue
             mailbox.start()
@@ -337,7 +333,7 @@ class GuildMachine:
 
     # ------------------------------------------------------------------ answers of the owner
 
-    def activated(self, command: Activate, listens: frozenset[str] | None) -> None:
+    def activated(self, command: Activate, interest: Interest | None) -> None:
         if command is not self._starting:
             self._refuse(command)
             return
@@ -345,7 +341,7 @@ class GuildMachine:
         self._unstartable = False
         self.vacant = command.deployment is None
         if not self.vacant:
-            self.listens = listens
+            self.interest = interest
             self._rested = False
             self._kept = None
         self.state = State.OPEN
@@ -360,7 +356,7 @@ class GuildMachine:
         self._unstartable = True
         self._revive(reason)
 
-    def applied(self, command: Apply, error: str | None, listens: frozenset[str] | None) -> None:
+    def applied(self, command: Apply, error: str | None, interest: Interest | None) -> None:
         if command is not self._applying:
             self._refuse(command)
             return
@@ -376,7 +372,7 @@ class GuildMachine:
         if error is None and kind in _STARTS_PROCESS:
             self.incarnation = command.incarnation
             self.vacant = False
-            self.listens = listens
+            self.interest = interest
             self._rested = False
             self._kept = None
             if kind is ControlKind.DEPLOY:
@@ -622,7 +618,7 @@ class GuildMachine:
             self.move.on(Input.GONE, "the guild was undeployed")
         self._disown()
         self.deployment = None
-        self.listens = None
+        self.interest = None
         self._rested = False
         self._kept = None
         self.state = State.STOPPED
@@ -793,6 +789,10 @@ class GuildMachine:
         if self.house.log is not None:
             self.house.log.shed(self.guild_id, entry.n, policy)
         self.house.ended(entry.event)
+
+    def _ignores(self, event: Event) -> bool:
+        """Whether it is of the gateway, and the script has no interest in it."""
+        return type(event) is GatewayEvent and self.interest is not None and not self.interest.wants(event)
 
     def _skip_unlistened(self, entry: Entry, event: Event) -> None:
         """The script that would see it does not listen to it: it ends without waking the process."""

@@ -35,6 +35,7 @@ from flora.actors.core.migration import Deadlines, Phase
 from flora.actors.core.overload import rank_of
 from flora.actors.core.placement import Placement
 from flora.gateway.events import GatewayEvent
+from flora.gateway.interest import Interest
 from flora.ids import GuildId, GuildOrder
 
 # When the sum is at its bound, the guild that loses is looked up once for so many events: a look-up visits
@@ -132,14 +133,14 @@ class Router:
             raise RouterClosedError
         return self._known(guild_id).submit(control)
 
-    def restore(self, guild_id: GuildId, deployment: object, listens: frozenset[str] | None = None) -> bool:
+    def restore(self, guild_id: GuildId, deployment: object, interest: Interest | None = None) -> bool:
         """Have a deployment of an earlier run without starting it: the guild sleeps until it is needed.
 
-        `listens` as in `activated`. False when the guild has, or is about to get, a deployment already.
+        `interest` as in `activated`. False when the guild has, or is about to get, a deployment already.
         """
         if self._closing:
             return False
-        return self._known(guild_id).restore(deployment, listens)
+        return self._known(guild_id).restore(deployment, interest)
 
     def hibernate(self, guild_id: GuildId, incarnation: int) -> bool:
         """Put a guild to sleep, if nothing of it waits, is in flight or moves; whether that has begun.
@@ -152,14 +153,14 @@ class Router:
     def listened(self) -> Iterator[tuple[GuildId, frozenset[str]]]:
         """What each script listens to of which it is known. Do not wait while iterating."""
         for guild_id, guild in self._guilds.items():
-            if guild.listens is not None:
-                yield guild_id, guild.listens
+            if guild.interest is not None:
+                yield guild_id, guild.interest.events
 
-    def declared(self, guild_id: GuildId, incarnation: int, listens: frozenset[str]) -> None:
-        """The script of this process listens to `listens` from now on."""
+    def declared(self, guild_id: GuildId, incarnation: int, interest: Interest) -> None:
+        """The script of this process has this interest from now on."""
         guild = self._guilds.get(guild_id)
         if guild is not None and guild.incarnation == incarnation:
-            guild.listens = listens
+            guild.interest = interest
 
     # ------------------------------------------------------------------ migrations
 
@@ -213,19 +214,17 @@ class Router:
 
     # ------------------------------------------------------------------ answers to commands
 
-    def activated(self, command: Activate, listens: frozenset[str] | None = None) -> None:
-        """The process runs and has loaded. `listens` None: every event."""
-        self._guilds[command.guild_id].activated(command, listens)
+    def activated(self, command: Activate, interest: Interest | None = None) -> None:
+        """The process runs and has loaded. `interest` None: every event."""
+        self._guilds[command.guild_id].activated(command, interest)
 
     def activation_failed(self, command: Activate, reason: str) -> None:
         """It did not start. It will be asked for again, with one failure more."""
         self._guilds[command.guild_id].activation_failed(command, reason)
 
-    def applied(
-        self, command: Apply, *, error: str | None = None, listens: frozenset[str] | None = None
-    ) -> None:
-        """The control has ended; `listens` is what a new process listens to (None: everything)."""
-        self._guilds[command.guild_id].applied(command, error, listens)
+    def applied(self, command: Apply, *, error: str | None = None, interest: Interest | None = None) -> None:
+        """The control has ended; `interest` is that of a new process (None: everything)."""
+        self._guilds[command.guild_id].applied(command, error, interest)
 
     def hibernated(self, command: Hibernate, kept: object = None) -> bool:
         """The process has ended in order; `Activate.kept` gives `kept` back. False: it came too late."""

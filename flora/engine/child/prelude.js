@@ -54,6 +54,7 @@
   const MAX_TIMERS = 10000;
   const MAX_DELAY = 2147483647; // milliseconds, as in browsers
   const MAX_LISTENS = 256;
+  const MAX_PREFIX = 64;
 
   // --- frames ---------------------------------------------------------------------------------------------
   const NO_ROOM = -1;
@@ -302,7 +303,7 @@
   };
 
   // --- declarations ---------------------------------------------------------------------------------------
-  let declared = '"listens":[],"commands":null,"crons":null';
+  let declared = '"listens":[],"prefix":null,"commands":null,"crons":null';
   let sentDeclaration = '';
   let loaded = false;
 
@@ -311,7 +312,10 @@
     const count = listens.length > MAX_LISTENS ? MAX_LISTENS : listens.length;
     let names = '';
     for (let i = 0; i < count; i++) names += (i === 0 ? '' : ',') + json(cut(toText(listens[i]), 64));
-    declared = `"listens":[${names}],"commands":${json(manifest.commands)},"crons":${json(manifest.crons)}`;
+    // One that is too long is not told: every message is better than the wrong ones.
+    const { prefix: asked } = manifest;
+    const prefix = typeof asked === 'string' && asked.length > 0 && asked.length <= MAX_PREFIX ? json(asked) : 'null';
+    declared = `"listens":[${names}],"prefix":${prefix},"commands":${json(manifest.commands)},"crons":${json(manifest.crons)}`;
     header[3] |= AT_END_OF_TURN;
   };
 

@@ -46,7 +46,8 @@ export class Bot {
     const { slashCommands, contextMenus } = this.#options;
     const routes: [event: string, route: Run][] = [];
     const prefixCommands = definitions(this.#options.commands ?? this.#options.prefixCommands);
-    if (prefixCommands.length > 0) routes.push(["messageCreate", this.#prefixRoute(prefixCommands)]);
+    const prefix = this.#prefix();
+    const prefixRoute = prefixCommands.length > 0 ? this.#prefixRoute(prefix, prefixCommands) : undefined;
     const slash = definitions(slashCommands);
     const menus = definitions(contextMenus);
     const applicationCommands = discordCommands([...flattenCommands(slash), ...flattenCommands(menus)]);
@@ -57,6 +58,7 @@ export class Bot {
     const modals = definitions(this.#options.modals);
     if (modals.length > 0) routes.push(["modalSubmit", this.#customIdRoute(modals, "modal")]);
 
+    if (prefixRoute !== undefined) this.#handlers.onPrefix(prefix, prefixRoute);
     for (const [event, route] of routes) this.#handlers.on(event, route);
     if (slashCommands !== undefined || contextMenus !== undefined) manifest.wantsCommands(applicationCommands);
   }
@@ -69,9 +71,14 @@ export class Bot {
     return { run: (ctx) => run.call(last, ctx), protect: protection(label, [everywhere, ...owners], this.#cooldowns) };
   }
 
-  #prefixRoute(commands: readonly Definition[]): Run {
+  #prefix(): string {
     const prefix = this.#options.prefix ?? "!";
     if (typeof prefix !== "string" || prefix === "") throw invalid("createBot.prefix", "text such as \"!\" is needed");
+    return prefix;
+  }
+
+  /** Does nothing with messages of bots, nor with text that does not begin with `prefix`. */
+  #prefixRoute(prefix: string, commands: readonly Definition[]): Run {
     const entries = commands.map((command) => {
       if (typeof command.name !== "string") throw invalid("command", "it needs a name");
       const label = `prefix command "${command.name}"`;

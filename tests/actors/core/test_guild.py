@@ -40,6 +40,7 @@ from flora.actors.core import (
 )
 from flora.actors.core.migration import TRANSITIONS, Phase
 from flora.gateway.events import GatewayEvent
+from flora.gateway.interest import Interest
 from flora.ids import EventId, GuildId
 
 C = TypeVar("C", bound=Command)
@@ -49,19 +50,19 @@ GUILD = GuildId("123")  # of four workers, on worker 2
 class Story:
     """A router with one guild. `take(kind)` is the one command of that kind since the last look."""
 
-    def __init__(self, *, limits: Limits | None = None, listens: frozenset[str] | None = None) -> None:
+    def __init__(self, *, limits: Limits | None = None, interest: Interest | None = None) -> None:
         self.router = Router(4, limits=limits)
         self.commands: list[Command] = []
         self.seq = 0
-        self.deploy("first", listens)
+        self.deploy("first", interest)
         self.router.take()
         self.commands.clear()
 
-    def deploy(self, revision: str, listens: frozenset[str] | None = None) -> None:
+    def deploy(self, revision: str, interest: Interest | None = None) -> None:
         self.router.submit(GUILD, Control(ControlKind.DEPLOY, revision))
         if (activate := self.find(Activate)) is not None:
             self.router.activated(activate)
-        self.router.applied(self.take(Apply), listens=listens)
+        self.router.applied(self.take(Apply), interest=interest)
 
     def event(self, name: str = "MESSAGE_CREATE") -> Verdict:
         self.seq += 1
@@ -131,7 +132,7 @@ def test_a_worker_is_woken_for_the_first_event_and_not_for_the_next() -> None:
 
 
 def test_an_event_that_nobody_listens_to_never_wakes_anyone() -> None:
-    story = Story(listens=frozenset({"INTERACTION_CREATE"}))
+    story = Story(interest=Interest(frozenset({"INTERACTION_CREATE"})))
     assert story.event() is Verdict.UNLISTENED
     assert story.event("INTERACTION_CREATE") is Verdict.ACCEPTED
     assert story.router.inject(GUILD, Injected("c", "__cron:a", b"{}", 0.0)) is Verdict.ACCEPTED
@@ -142,21 +143,21 @@ def test_an_event_that_nobody_listens_to_never_wakes_anyone() -> None:
 
 
 def test_while_a_deploy_waits_an_event_is_kept_for_what_the_new_script_listens_to() -> None:
-    story = Story(listens=frozenset())
+    story = Story(interest=Interest(frozenset()))
     assert story.event() is Verdict.UNLISTENED
     story.router.submit(GUILD, Control(ControlKind.DEPLOY, "second"))
     assert story.event() is Verdict.ACCEPTED
     assert story.event("TYPING_START") is Verdict.ACCEPTED
-    story.router.applied(story.take(Apply), listens=frozenset({"TYPING_START"}))
+    story.router.applied(story.take(Apply), interest=Interest(frozenset({"TYPING_START"})))
     assert story.start().event.name == "TYPING_START"
     assert story.router.depth == 1  # the other one has ended without a start
 
 
 def test_a_script_may_change_what_it_listens_to_but_not_after_its_end() -> None:
-    story = Story(listens=frozenset())
-    story.router.declared(GUILD, story.view.incarnation - 1, frozenset({"MESSAGE_CREATE"}))
+    story = Story(interest=Interest(frozenset()))
+    story.router.declared(GUILD, story.view.incarnation - 1, Interest(frozenset({"MESSAGE_CREATE"})))
     assert story.event() is Verdict.UNLISTENED
-    story.router.declared(GUILD, story.view.incarnation, frozenset({"MESSAGE_CREATE"}))
+    story.router.declared(GUILD, story.view.incarnation, Interest(frozenset({"MESSAGE_CREATE"})))
     assert story.event() is Verdict.ACCEPTED
 
 

@@ -18,13 +18,14 @@ from flora.actors.core import (
     Verdict,
     WorkerUnavailableError,
 )
+from flora.gateway.interest import Interest
 from tests.actors.core.test_guild import GUILD, Story
 
-LISTENS = frozenset({"MESSAGE_CREATE"})
+MESSAGES = Interest(frozenset({"MESSAGE_CREATE"}))
 
 
 def asleep(kept: object = None) -> Story:
-    it = Story(listens=LISTENS)
+    it = Story(interest=MESSAGES)
     assert it.router.hibernate(GUILD, it.view.incarnation)
     assert it.router.hibernated(it.take(Hibernate), kept)
     it.take(Retire)
@@ -40,7 +41,7 @@ def test_it_keeps_what_its_owner_wants_to_find_again_until_it_has_a_process() ->
     it.router.activation_failed(activate, "no memory")
     again = it.take(Activate)
     assert (again.wakes, again.kept, again.failures) == (False, "what it may answer", 1)
-    it.router.activated(again, LISTENS)
+    it.router.activated(again, MESSAGES)
     it.router.process_lost(GUILD, again.incarnation, "it died")
     assert it.take(Activate).kept is None
 
@@ -50,7 +51,7 @@ def test_what_it_does_not_listen_to_does_not_wake_it() -> None:
     assert it.event("TYPING_START") is Verdict.UNLISTENED
     assert it.view.state is State.ASLEEP
     assert it.router.asleep == 1
-    assert dict(it.router.listened()) == {GUILD: LISTENS}
+    assert dict(it.router.listened()) == {GUILD: MESSAGES.events}
 
 
 def test_only_the_process_that_was_found_idle_is_ended() -> None:
@@ -137,9 +138,9 @@ def test_it_wakes_as_soon_as_any_worker_is_there() -> None:
 
 def test_a_deployment_is_restored_only_where_there_is_none() -> None:
     it = asleep()
-    assert not it.router.restore(GUILD, "older", LISTENS)
+    assert not it.router.restore(GUILD, "older", MESSAGES)
     it.router.submit(GUILD, Control(ControlKind.UNDEPLOY))
-    assert it.router.restore(GUILD, "older", LISTENS)
+    assert it.router.restore(GUILD, "older", MESSAGES)
     it.event()
     assert it.take(Activate).deployment == "older"
 
