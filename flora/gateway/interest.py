@@ -42,7 +42,7 @@ class Interest:
     prefix: str | None = None
 
     def wants(self, event: GatewayEvent) -> bool:
-        """False when no handler would do anything with `event`. Never raises: what it can't read is wanted."""
+        """False when no handler would do anything with `event`. Never raises: the unreadable is wanted."""
         if event.name not in self.events:
             return False
         if self.prefix is None or event.name != MESSAGE:
