@@ -35,6 +35,7 @@ interface RawJson {
 type Awaitable = unknown;
 
 // ------------------------------------------------------------------------------------------- payloads
+// Made from schema/payloads.json by `python -m tools.generate_events`.
 
 interface EventUser {
   id: string;
@@ -109,6 +110,21 @@ interface EventMessageReference {
   guildId?: string;
 }
 
+/** How often a message has one emoji. */
+interface EventReactionCount {
+  count: number;
+  /** Whether the bot is among them. */
+  me: boolean;
+  emoji: EventEmoji;
+}
+
+interface EventStickerItem {
+  id: string;
+  name: string;
+  /** 1 is PNG, 2 APNG, 3 Lottie, 4 GIF. */
+  formatType: number;
+}
+
 interface EventMessage {
   id: string;
   channelId: string;
@@ -126,7 +142,7 @@ interface EventMessage {
   mentionRoles?: string[];
   attachments?: EventAttachment[];
   embeds?: Embed[];
-  reactions?: { count: number; me: boolean; emoji: EventEmoji }[];
+  reactions?: EventReactionCount[];
   pinned?: boolean;
   webhookId?: string;
   /** 0 is an ordinary message, 19 a reply. */
@@ -137,7 +153,7 @@ interface EventMessage {
   referencedMessage?: EventMessage | null;
   /** As Discord sends them, so that they can be sent again. */
   components?: ComponentJson[];
-  stickerItems?: { id: string; name: string; formatType: number }[];
+  stickerItems?: EventStickerItem[];
   /** The thread that was started from this message. */
   thread?: EventChannel;
   poll?: RawJson;
@@ -237,6 +253,26 @@ interface EventRole {
   flags?: number;
 }
 
+/** What a role or member may do in a channel. */
+interface EventPermissionOverwrite {
+  /** The role's or the user's. */
+  id: string;
+  /** 0 is a role, 1 a member. */
+  type: number;
+  /** A bit string; see {@link permissionBits}. */
+  allow: string;
+  deny: string;
+}
+
+interface EventThreadMetadata {
+  archived: boolean;
+  /** In minutes. */
+  autoArchiveDuration: number;
+  /** ISO 8601. */
+  archiveTimestamp: string;
+  locked: boolean;
+}
+
 interface EventChannel {
   id: string;
   type: number;
@@ -248,13 +284,8 @@ interface EventChannel {
   nsfw?: boolean;
   ownerId?: string;
   rateLimitPerUser?: number;
-  permissionOverwrites?: { id: string; type: number; allow: string; deny: string }[];
-  threadMetadata?: {
-    archived: boolean;
-    autoArchiveDuration: number;
-    archiveTimestamp: string;
-    locked: boolean;
-  };
+  permissionOverwrites?: EventPermissionOverwrite[];
+  threadMetadata?: EventThreadMetadata;
   appliedTags?: string[];
   flags?: number;
 }
@@ -265,11 +296,154 @@ interface EventGuildMember extends Omit<EventMember, "deaf" | "mute"> {
   mute: boolean | null;
 }
 
+interface EventThreadCreate extends EventChannel {
+  /** Not when the bot was added to a thread that was there. */
+  newlyCreated?: boolean;
+}
+
+/** Somebody who left, or was banned or pardoned. */
+interface EventGuildUser {
+  guildId: string;
+  user: EventUser;
+}
+
+interface EventGuildRole {
+  guildId: string;
+  role: EventRole;
+}
+
+interface EventGuildRoleDelete {
+  guildId: string;
+  roleId: string;
+}
+
+interface EventChannelPinsUpdate {
+  guildId?: string;
+  channelId: string;
+  /** When the newest pinned message was pinned; ISO 8601. */
+  lastPinTimestamp?: string | null;
+}
+
+interface EventWebhooksUpdate {
+  guildId: string;
+  channelId: string;
+}
+
+/** A run of a job of {@link cron}; made by flora. */
+interface EventCron {
+  /** The job's. */
+  name: string;
+  /** When the run was due, as ISO 8601. It may run later. */
+  scheduledAt: string;
+  guildId: string;
+  /** Where `ctx.reply` sends to. */
+  channelId: string | null;
+}
+
+/** A task of {@link tasks} that is due; made by flora. */
+interface EventTask {
+  key: string;
+  data: any;
+  channelId: string | null;
+  /** When the task was wanted, as ISO 8601. */
+  scheduledAt: string;
+  /** Above 1 when the handler failed before. */
+  attempt: number;
+  trigger: RunTrigger;
+}
+
 /** An event of which Discord's fields are passed on with camelCase names. */
 interface EventOther {
   guildId?: string;
   // What Discord sends, see https://discord.com/developers/docs/events/gateway-events
   [field: string]: any;
+}
+
+/** A vote on a poll, given or taken back. */
+interface EventPollVote extends EventOther {
+  userId: string;
+  channelId: string;
+  messageId: string;
+  /** From 1, in the order of the answers. */
+  answerId: number;
+}
+
+/** Somebody began to type. */
+interface EventTyping extends EventOther {
+  channelId: string;
+  userId: string;
+  /** Seconds since the epoch. */
+  timestamp: number;
+  member?: EventMember;
+}
+
+/** Where somebody is in voice. */
+interface EventVoiceState extends EventOther {
+  /** null when they left. */
+  channelId: string | null;
+  userId: string;
+  member?: EventMember;
+  sessionId: string;
+  deaf: boolean;
+  mute: boolean;
+  selfDeaf: boolean;
+  selfMute: boolean;
+  selfStream?: boolean;
+  selfVideo: boolean;
+  suppress: boolean;
+}
+
+/** An invite was made. */
+interface EventInviteCreate extends EventOther {
+  channelId: string;
+  code: string;
+  /** ISO 8601. */
+  createdAt: string;
+  inviter?: EventUser;
+  /** In seconds; 0 is for ever. */
+  maxAge: number;
+  /** 0 is without limit. */
+  maxUses: number;
+  uses: number;
+  temporary: boolean;
+}
+
+/** An invite is gone. */
+interface EventInviteDelete extends EventOther {
+  channelId: string;
+  code: string;
+}
+
+/** Something that somebody with power did. */
+interface EventAuditLogEntry extends EventOther {
+  id: string;
+  /** Of Discord's audit log events: 20 is a kick, 22 a ban. */
+  actionType: number;
+  /** Who did it. */
+  userId: string | null;
+  targetId: string | null;
+  reason?: string;
+  changes?: RawJson[];
+  options?: RawJson;
+}
+
+/** Somebody is interested in a scheduled event, or no longer. */
+interface EventScheduledEventUser extends EventOther {
+  guildScheduledEventId: string;
+  userId: string;
+}
+
+/** A rule of automod was triggered. */
+interface EventAutoModeration extends EventOther {
+  action: RawJson;
+  ruleId: string;
+  ruleTriggerType: number;
+  userId: string;
+  content: string;
+  channelId?: string;
+  messageId?: string;
+  matchedKeyword: string | null;
+  matchedContent: string | null;
 }
 
 // ------------------------------------------------------------------------------------------- messages
@@ -498,8 +672,8 @@ interface FloraEventMap {
   reactionRemove: ReactionContext;
   reactionRemoveEmoji: ReactionContext;
   reactionRemoveAll: ReactionRemoveAllContext;
-  messagePollVoteAdd: BaseContext<EventOther>;
-  messagePollVoteRemove: BaseContext<EventOther>;
+  messagePollVoteAdd: BaseContext<EventPollVote>;
+  messagePollVoteRemove: BaseContext<EventPollVote>;
   /** Slash commands and context menus. */
   interactionCreate: InteractionContext;
   componentInteraction: ComponentInteractionContext;
@@ -509,17 +683,17 @@ interface FloraEventMap {
   task: TaskContext;
   guildMemberAdd: BaseContext<EventGuildMember>;
   guildMemberUpdate: BaseContext<EventGuildMember>;
-  guildMemberRemove: BaseContext<{ guildId: string; user: EventUser }>;
-  guildBanAdd: BaseContext<{ guildId: string; user: EventUser }>;
-  guildBanRemove: BaseContext<{ guildId: string; user: EventUser }>;
-  guildRoleCreate: BaseContext<{ guildId: string; role: EventRole }>;
-  guildRoleUpdate: BaseContext<{ guildId: string; role: EventRole }>;
-  guildRoleDelete: BaseContext<{ guildId: string; roleId: string }>;
+  guildMemberRemove: BaseContext<EventGuildUser>;
+  guildBanAdd: BaseContext<EventGuildUser>;
+  guildBanRemove: BaseContext<EventGuildUser>;
+  guildRoleCreate: BaseContext<EventGuildRole>;
+  guildRoleUpdate: BaseContext<EventGuildRole>;
+  guildRoleDelete: BaseContext<EventGuildRoleDelete>;
   channelCreate: BaseContext<EventChannel>;
   channelUpdate: BaseContext<EventChannel>;
   channelDelete: BaseContext<EventChannel>;
-  channelPinsUpdate: BaseContext<{ guildId?: string; channelId: string; lastPinTimestamp?: string | null }>;
-  threadCreate: BaseContext<EventChannel & { newlyCreated?: boolean }>;
+  channelPinsUpdate: BaseContext<EventChannelPinsUpdate>;
+  threadCreate: BaseContext<EventThreadCreate>;
   threadUpdate: BaseContext<EventChannel>;
   threadDelete: BaseContext<EventChannel>;
   threadListSync: BaseContext<EventOther>;
@@ -531,7 +705,7 @@ interface FloraEventMap {
   guildCreate: BaseContext<EventOther>;
   guildUpdate: BaseContext<EventOther>;
   guildDelete: BaseContext<EventOther>;
-  guildAuditLogEntryCreate: BaseContext<EventOther>;
+  guildAuditLogEntryCreate: BaseContext<EventAuditLogEntry>;
   guildEmojisUpdate: BaseContext<EventOther>;
   guildStickersUpdate: BaseContext<EventOther>;
   guildSoundboardSoundCreate: BaseContext<EventOther>;
@@ -542,22 +716,22 @@ interface FloraEventMap {
   guildScheduledEventCreate: BaseContext<EventOther>;
   guildScheduledEventUpdate: BaseContext<EventOther>;
   guildScheduledEventDelete: BaseContext<EventOther>;
-  guildScheduledEventUserAdd: BaseContext<EventOther>;
-  guildScheduledEventUserRemove: BaseContext<EventOther>;
+  guildScheduledEventUserAdd: BaseContext<EventScheduledEventUser>;
+  guildScheduledEventUserRemove: BaseContext<EventScheduledEventUser>;
   integrationCreate: BaseContext<EventOther>;
   integrationUpdate: BaseContext<EventOther>;
   integrationDelete: BaseContext<EventOther>;
-  inviteCreate: BaseContext<EventOther>;
-  inviteDelete: BaseContext<EventOther>;
-  webhooksUpdate: BaseContext<{ guildId: string; channelId: string }>;
+  inviteCreate: BaseContext<EventInviteCreate>;
+  inviteDelete: BaseContext<EventInviteDelete>;
+  webhooksUpdate: BaseContext<EventWebhooksUpdate>;
   applicationCommandPermissionsUpdate: BaseContext<EventOther>;
   autoModerationRuleCreate: BaseContext<EventOther>;
   autoModerationRuleUpdate: BaseContext<EventOther>;
   autoModerationRuleDelete: BaseContext<EventOther>;
-  autoModerationActionExecution: BaseContext<EventOther>;
+  autoModerationActionExecution: BaseContext<EventAutoModeration>;
   presenceUpdate: BaseContext<EventOther>;
-  typingStart: BaseContext<EventOther>;
-  voiceStateUpdate: BaseContext<EventOther>;
+  typingStart: BaseContext<EventTyping>;
+  voiceStateUpdate: BaseContext<EventVoiceState>;
   voiceChannelEffectSend: BaseContext<EventOther>;
 }
 
@@ -1940,7 +2114,7 @@ interface CronOptions {
 /** Why something runs: at its time, made up for, tried again after a failure, or by `flora cron run`. */
 type RunTrigger = "schedule" | "catchUp" | "retry" | "manual";
 
-interface CronContext extends BaseContext<{ name: string; scheduledAt: string; guildId: string; channelId: string | null }> {
+interface CronContext extends BaseContext<EventCron> {
   /** The job's. */
   name: string;
   /** When the run was due, as ISO 8601. It may run later. */
@@ -2000,8 +2174,7 @@ interface ScheduledTask {
 }
 
 /** A task is due. */
-interface TaskContext
-  extends BaseContext<{ key: string; data: any; scheduledAt: string; attempt: number; channelId: string | null }> {
+interface TaskContext extends BaseContext<EventTask> {
   key: string;
   data: any;
   /** When the task was wanted, as ISO 8601. */

@@ -2,9 +2,11 @@ import type { APIGuildMember, APIMessage, APIUser } from "discord-api-types/v10"
 import { Array, Map, Object, Set } from "./intrinsics";
 import { arrayOf, isObject, objectOr, stringOr, type Json } from "./json";
 import { camelCase } from "./names";
+import { filled } from "./payload-defaults";
 
 /*
- * Discord's payloads in the shape that scripts see: camelCase keys, null for a documented field that is absent.
+ * Discord's payloads in the shape that scripts see: camelCase keys, and for a documented field that is absent what
+ * schema/payloads.json says (null, mostly).
  * What is not documented is passed on under its camelCase name; nothing here throws on what it does not know.
  */
 
@@ -66,13 +68,8 @@ function camelObject(value: Json, later?: ReadonlySet<string>, except?: Readonly
 type Fields<T> = { readonly [K in keyof T]?: unknown };
 
 function user(raw: Fields<APIUser> & Json): Json {
-  const out = camelObject(raw);
-  out.id = raw.id ?? null;
-  out.username = raw.username ?? null;
+  const out = filled.EventUser(camelObject(raw));
   out.discriminator = discriminator(raw.discriminator);
-  out.bot = raw.bot === true;
-  out.globalName = raw.global_name ?? null;
-  out.avatar = raw.avatar ?? null;
   return out;
 }
 
@@ -84,23 +81,15 @@ function discriminator(value: unknown): number | null {
 
 const shapedByMember = new Set(["user", "roles"]);
 
-export function member(value: unknown, owner: Json | null = null): Json | null {
-  if (!isObject(value)) return null;
-  const raw: Fields<APIGuildMember & { permissions: string }> & Json = value;
+function memberWith(raw: Fields<APIGuildMember> & Json, owner: Json | null): Json {
   const out = camelObject(raw, shapedByMember);
   out.user = isObject(raw.user) ? user(raw.user) : owner;
-  out.nick = raw.nick ?? null;
-  out.avatar = raw.avatar ?? null;
   out.roles = arrayOf(raw.roles);
-  out.joinedAt = raw.joined_at ?? null;
-  out.premiumSince = raw.premium_since ?? null;
-  out.deaf = raw.deaf ?? false;
-  out.mute = raw.mute ?? false;
-  out.flags = raw.flags ?? 0;
-  out.pending = raw.pending ?? false;
-  out.permissions = raw.permissions ?? null;
-  out.communicationDisabledUntil = raw.communication_disabled_until ?? null;
   return out;
+}
+
+export function member(value: unknown, owner: Json | null = null): Json | null {
+  return isObject(value) ? filled.EventMember(memberWith(value, owner)) : null;
 }
 
 const shapedByMessage = new Set(["author", "member"]);
@@ -108,23 +97,15 @@ const shapedByMessage = new Set(["author", "member"]);
 export function message(raw: Fields<APIMessage> & Json): Json {
   const author = isObject(raw.author) ? user(raw.author) : null;
   const out = camelObject(raw, shapedByMessage);
-  out.id = raw.id ?? null;
-  out.channelId = raw.channel_id ?? null;
-  out.guildId = raw.guild_id ?? null;
   out.content = stringOr(raw.content, "");
   out.author = author;
   out.member = member(raw.member, author);
-  return out;
+  return filled.EventMessage(out);
 }
 
 function messageUpdate(raw: Json): Json {
   const updated = message(raw);
-  return {
-    ...updated,
-    editedTimestamp: raw.edited_timestamp ?? null,
-    old: null,
-    new: updated,
-  };
+  return filled.EventMessageUpdate({ ...updated, old: null, new: updated });
 }
 
 const shapedByReaction = new Set(["member", "emoji"]);
@@ -132,14 +113,9 @@ const shapedByReaction = new Set(["member", "emoji"]);
 function reaction(raw: Json): Json {
   const who = isObject(raw.member) && isObject(raw.member.user) ? user(raw.member.user) : null;
   const out = camelObject(raw, shapedByReaction);
-  out.userId = raw.user_id ?? null;
-  out.channelId = raw.channel_id ?? null;
-  out.messageId = raw.message_id ?? null;
-  out.guildId = raw.guild_id ?? null;
   out.member = member(raw.member, who);
   out.emoji = camel(raw.emoji) ?? null;
-  out.burst = raw.burst === true;
-  return out;
+  return filled.EventReaction(out);
 }
 
 /** Under `interactionId` and `interactionToken`: a bare `id` would look like a message's. */
@@ -152,39 +128,35 @@ function interaction(raw: Json): Json {
   const invoker = isObject(who) ? user(who) : null;
   const source = isObject(raw.message) ? message(raw.message) : null;
   const out = camelObject(raw, shapedByInteraction, renamedInInteractions);
-  out.interactionId = raw.id ?? null;
-  out.interactionToken = raw.token ?? null;
-  out.applicationId = raw.application_id ?? null;
-  out.guildId = raw.guild_id ?? null;
-  out.channelId = raw.channel_id ?? null;
+  out.interactionId = raw.id;
+  out.interactionToken = raw.token;
   out.user = invoker;
   out.member = member(raw.member, invoker);
-  out.data = raw.data ?? null;
-  out.locale = raw.locale ?? null;
-  out.guildLocale = raw.guild_locale ?? null;
+  out.data = raw.data;
   out.message = source;
   return out;
 }
 
 function applicationCommand(raw: Json): Json {
   const out = interaction(raw);
-  out.commandName = objectOr(raw.data).name ?? null;
-  return out;
+  out.commandName = objectOr(raw.data).name;
+  return filled.EventInteractionCreate(out);
 }
 
-function onMessage(raw: Json): Json {
+function component(raw: Json): Json {
   const out = interaction(raw);
-  out.messageId = objectOr(raw.message).id ?? null;
-  return out;
+  out.messageId = objectOr(raw.message).id;
+  return filled.EventComponentInteraction(out);
+}
+
+function modalSubmit(raw: Json): Json {
+  const out = interaction(raw);
+  out.messageId = objectOr(raw.message).id;
+  return filled.EventModalSubmit(out);
 }
 
 function guildMember(raw: Json): Json {
-  return {
-    ...member(raw, null),
-    deaf: raw.deaf ?? null,
-    mute: raw.mute ?? null,
-    guildId: raw.guild_id ?? null,
-  };
+  return filled.EventGuildMember(memberWith(raw, null));
 }
 
 const shapes: { readonly [event: string]: (raw: Json) => Json } = {
@@ -192,31 +164,16 @@ const shapes: { readonly [event: string]: (raw: Json) => Json } = {
   ready: (raw) => ({ user: isObject(raw.user) ? user(raw.user) : null, guildIds: [] }),
   messageCreate: message,
   messageUpdate,
-  messageDelete: (raw) => ({
-    ...camelObject(raw),
-    id: raw.id ?? null,
-    channelId: raw.channel_id ?? null,
-    guildId: raw.guild_id ?? null,
-  }),
-  messageDeleteBulk: (raw) => ({
-    ...camelObject(raw),
-    ids: arrayOf(raw.ids),
-    channelId: raw.channel_id ?? null,
-    guildId: raw.guild_id ?? null,
-  }),
+  messageDelete: (raw) => filled.EventMessageDelete(camelObject(raw)),
+  messageDeleteBulk: (raw) => filled.EventMessageDeleteBulk(camelObject(raw)),
   reactionAdd: reaction,
   reactionRemove: reaction,
   reactionRemoveEmoji: reaction,
-  reactionRemoveAll: (raw) => ({
-    ...camelObject(raw),
-    messageId: raw.message_id ?? null,
-    channelId: raw.channel_id ?? null,
-    guildId: raw.guild_id ?? null,
-  }),
+  reactionRemoveAll: (raw) => filled.EventReactionRemoveAll(camelObject(raw)),
   interactionCreate: applicationCommand,
   autocomplete: applicationCommand,
-  componentInteraction: onMessage,
-  modalSubmit: onMessage,
+  componentInteraction: component,
+  modalSubmit,
   guildMemberAdd: guildMember,
   guildMemberUpdate: guildMember,
 };

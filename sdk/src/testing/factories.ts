@@ -25,13 +25,13 @@ export function forKit(kit: Kit): Factories {
   const id = (): string => `${(last += 1n)}`;
   const channelId = (): string => kit.world.channels.general!;
 
-  const makeUser = (partial: Shape = {}): any =>
-    merge(
+  const makeUser = (partial: Shape = {}): EventUser =>
+    merge<EventUser>(
       { id: id(), username: "tester", discriminator: null, bot: false, globalName: null, avatar: null },
       partial,
     );
-  const makeMember = (partial: Shape = {}): any =>
-    merge(
+  const makeMember = (partial: Shape = {}): EventMember =>
+    merge<EventMember>(
       {
         user: makeUser(),
         nick: null,
@@ -48,14 +48,14 @@ export function forKit(kit: Kit): Factories {
       },
       partial,
     );
-  const makeMessage = (partial: Shape = {}): any => {
+  const makeMessage = (partial: Shape = {}): EventMessage => {
     const author = makeUser(partial.author);
     const base = { id: id(), channelId: channelId(), guildId: kit.world.guildId, content: "", author };
-    return merge({ ...base, member: makeMember({ user: author }) }, partial);
+    return merge<EventMessage>({ ...base, member: makeMember({ user: author }) }, partial);
   };
-  const interaction = (data: Shape, partial: Shape): any => {
+  const interaction = (data: Shape, partial: Shape): EventInteraction => {
     const user = makeUser(partial.user);
-    return merge(
+    return merge<EventInteraction>(
       {
         interactionId: id(),
         interactionToken: `token-${last}`,
@@ -67,25 +67,28 @@ export function forKit(kit: Kit): Factories {
         data,
         locale: "en-US",
         guildLocale: "en-US",
+        message: null,
       },
       partial,
     );
   };
-  const makeInteraction = (name: string, options: Shape = {}, partial: Shape = {}): any => {
+  const makeInteraction = (name: string, options: Shape = {}, partial: Shape = {}): EventInteractionCreate => {
     const data = { id: id(), name, type: 1, options: Object.entries(options).map(option) };
     return { ...interaction(data, partial), commandName: name };
   };
-  const makeComponentInteraction = (customId: string, partial: Shape = {}): any =>
-    interaction({ custom_id: customId, component_type: 2 }, { messageId: id(), ...partial });
-  const makeModalSubmit = (customId: string, fields: Shape = {}, partial: Shape = {}): any => {
+  const makeComponentInteraction = (customId: string, partial: Shape = {}): EventComponentInteraction => ({
+    messageId: id(),
+    ...interaction({ custom_id: customId, component_type: 2 }, partial),
+  });
+  const makeModalSubmit = (customId: string, fields: Shape = {}, partial: Shape = {}): EventModalSubmit => {
     const components = Object.entries(fields).map(([name, value]) => ({
       type: 18,
       component: { type: 4, custom_id: name, value: String(value) },
     }));
-    return interaction({ custom_id: customId, components }, { messageId: null, ...partial });
+    return { messageId: null, ...interaction({ custom_id: customId, components }, partial) };
   };
-  const makeReaction = (partial: Shape = {}): any =>
-    merge(
+  const makeReaction = (partial: Shape = {}): EventReaction =>
+    merge<EventReaction>(
       {
         userId: id(),
         channelId: channelId(),
@@ -93,10 +96,12 @@ export function forKit(kit: Kit): Factories {
         guildId: kit.world.guildId,
         emoji: { id: null, name: "👍" },
         burst: false,
+        member: null,
       },
       partial,
     );
-  const makeReady = (partial: Shape = {}): any => merge({ user: makeUser({ bot: true }), guildIds: [] }, partial);
+  const makeReady = (partial: Shape = {}): EventReady =>
+    merge<EventReady>({ user: makeUser({ bot: true }), guildIds: [] }, partial);
 
   return {
     makeUser,
@@ -117,13 +122,14 @@ function option([name, value]: [string, unknown]): Shape {
   return { name, type: 3, value };
 }
 
-function merge(base: Shape, partial: Shape): Shape {
+/** What a test wants instead is its own affair: `partial` may say anything. */
+function merge<Payload extends object>(base: Payload, partial: Shape): Payload {
   const out: Shape = { ...base };
   for (const [key, value] of Object.entries(partial)) {
     const old = out[key];
     out[key] = isPlain(old) && isPlain(value) ? merge(old, value) : value;
   }
-  return out;
+  return out as Payload;
 }
 
 function isPlain(value: unknown): value is Shape {
