@@ -324,6 +324,8 @@ class Services:
     trusted_proxies: tuple[Network, ...] = ()
     metrics_open: bool = False
     """GET /metrics answers anybody on this machine."""
+    comparing: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(1))
+    """Of threads that compare sources."""
     shutdown: trio.Event = field(default_factory=trio.Event)
     limits: Limits = Limits()
     version: str = "0"

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from flora.cli.diff import FileChange, compare
+from flora.build.changes import FileChange, compare
 
 Command = Mapping[str, Any]
 
@@ -44,5 +44,6 @@ def _texts(commands: Sequence[Command]) -> dict[str, str]:
         f"{kind_of(command)} command {command['name']}": json.dumps(
             {key: value for key, value in command.items() if value is not None}, indent=2, sort_keys=True
         )
+        + "\n"
         for command in commands
     }

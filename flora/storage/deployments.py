@@ -268,7 +268,19 @@ class DeploymentStore:
 
     async def files(self, guild_id: GuildId, revision_id: UUID) -> tuple[SourceFile, ...]:
         """The source files of a revision. Raises RevisionNotFoundError."""
-        return (await self.bundle(guild_id, revision_id)).files
+
+        async def unit(con: Connection) -> asyncpg.Record | None:
+            return await con.fetchrow(
+                """select b.files from revisions r join bundles b on b.sha256 = r.bundle_sha256
+                   where r.guild_id = $1 and r.id = $2""",
+                guild_id,
+                revision_id,
+            )
+
+        row = await self._db.run(unit, idempotent=True)
+        if row is None:
+            raise _not_found(revision_id)
+        return _decode_files(row["files"])
 
     async def remove(self, guild_id: GuildId) -> bool:
         """The guild runs nothing from now on; its history stays. False when nothing was deployed."""

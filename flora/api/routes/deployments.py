@@ -143,7 +143,7 @@ async def history(guild_id: GuildId, query_args: HistoryQuery) -> HistoryModel:
 async def revision(guild_id: GuildId, revision_id: str, query_args: FilesQuery) -> RevisionModel:
     """One revision"""
     services: Services = g.services
-    identifier = _revision_id(revision_id)
+    identifier = parse_revision_id(revision_id)
     found = await services.deployer.revision(guild_id, identifier)
     if not query_args.include_files:
         return _revision_model(found)
@@ -158,7 +158,7 @@ async def rollback(guild_id: GuildId, revision_id: str) -> RevisionModel:
     services: Services = g.services
     return _revision_model(
         await services.deployer.rollback(
-            guild_id, _revision_id(revision_id), _source("api"), author(g.identity)
+            guild_id, parse_revision_id(revision_id), _source("api"), author(g.identity)
         )
     )
 
@@ -172,7 +172,8 @@ async def _running(guild_id: GuildId) -> Deployment:
     return deployment
 
 
-def _revision_id(text: str) -> UUID:
+def parse_revision_id(text: str) -> UUID:
+    """Raises RevisionNotFoundError."""
     try:
         return UUID(text)
     except ValueError:

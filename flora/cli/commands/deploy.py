@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from flora.build.changes import FileChange, compare
 from flora.cli import options
-from flora.cli.diff import FileChange, as_json, compare, show, sources
+from flora.cli.diff import as_json, show, sources
 from flora.cli.paths import segment
 from flora.cli.project import DEFAULT_ENTRY, deploy_body
 

@@ -118,21 +118,17 @@ def add_to(app: typer.Typer) -> None:
     ) -> None:
         """How the sources of two revisions differ."""
         from flora.cli.client import connect
-        from flora.cli.diff import as_json, compare, show, sources
+        from flora.cli.diff import from_json, show
         from flora.cli.output import say_json
 
         path = f"/deployments/{guild}"
         with connect(api, token) as client:
-            ids = [before, after or client.get(path)["revision_id"]]
-            old, new = (
-                client.get(f"{path}/revisions/{segment(revision)}", {"include_files": True})
-                for revision in ids
-            )
-        changes = compare(sources(old), sources(new))
+            revision = after or client.get(path)["revision_id"]
+            answer = client.get(f"{path}/revisions/{segment(revision)}/diff", {"against": before})
         if json:
-            say_json({"before": old["id"], "after": new["id"], "changes": as_json(changes)})
+            say_json(answer)
         else:
-            show(changes)
+            show(from_json(answer["changes"]))
 
     @group.command(epilog="Example: flora deployments rollback 100000000000000001 <revision>")
     def rollback(
