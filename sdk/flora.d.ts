@@ -802,10 +802,14 @@ interface Command extends Protected<PrefixContext> {
   run(ctx: PrefixContext): Awaitable;
 }
 
+/** Discord's languages. */
+type Locale =
+  | "ar" | "bg" | "cs" | "da" | "de" | "el" | "en-GB" | "en-US" | "es-419" | "es-ES" | "fi" | "fr" | "he" | "hi" | "hr" | "hu"
+  | "id" | "it" | "ja" | "ko" | "lt" | "nl" | "no" | "pl" | "pt-BR" | "ro" | "ru" | "sv-SE" | "th" | "tr" | "uk" | "vi"
+  | "zh-CN" | "zh-TW";
+
 /** Texts by language: `{ de: "hallo", "pt-BR": "olá" }`. */
-interface Localizations {
-  [locale: string]: string | null;
-}
+type Localizations = { [locale in Locale]?: string | null };
 
 interface CommandChoice {
   name: string;

@@ -8,8 +8,9 @@ import pytest
 
 from flora.engine.api import ScriptLoadError
 from flora.engine.host import Engine
+from tests import openapi
 
-from .guilds import guild, interaction, slash, values
+from .guilds import GUILD, guild, interaction, slash, values
 
 ANSWER = "run: (ctx) => ctx.reply(`NAME ${JSON.stringify(ctx.options)}`)"
 
@@ -205,6 +206,62 @@ class TestRegistration:
                 },
             ]
 
+    async def test_every_text_has_its_languages(self, engine: Engine) -> None:
+        """Of commands, groups, subcommands, options, choices and context menus; under Discord's names too."""
+        texts = "nameLocalizations: { de: 'wort', 'pt-BR': null }, descriptionLocalizations: { fr: 'Mot' },"
+        choice = "{ name: 'Red', value: 'r', nameLocalizations: { de: 'Rot' } }"
+        option = f"{{ name: 'o', description: 'd', {texts} choices: [{choice}] }}"
+        snake_case = "name_localizations: { ja: 'ぴ' }, description_localizations: null"
+        snake = f"{{ name: 'p', description: 'd', {snake_case} }}"
+        inner = f"{{ name: 's', description: 'd', {texts} options: [{option}, {snake}], run() {{}} }}"
+        group = f"{{ name: 'g', description: 'd', {texts} subcommands: [{inner}] }}"
+        script = f"""createBot({{
+            slashCommands: [{{ name: 'c', description: 'd', {texts} groups: [{group}] }}],
+            contextMenus: [
+                {{ type: 'user', name: 'Look', nameLocalizations: {{ de: 'Schau hin!' }}, run() {{}} }},
+            ],
+        }});"""
+        done = {
+            "name_localizations": {"de": "wort"},
+            "description": "d",
+            "description_localizations": {"fr": "Mot"},
+        }
+        red = {"name": "Red", "value": "r", "name_localizations": {"de": "Rot"}}
+        with_choice = {"type": 3, "name": "o", **done, "choices": [red]}
+        other = {
+            "type": 3,
+            "name": "p",
+            "description": "d",
+            "name_localizations": {"ja": "ぴ"},
+            "description_localizations": None,
+        }
+        sub = {"type": 1, "name": "s", **done, "options": [with_choice, other]}
+        async with guild(engine, script) as running:
+            assert running.commands == [
+                {
+                    "type": 1,
+                    "name": "c",
+                    **done,
+                    "options": [{"type": 2, "name": "g", **done, "options": [sub]}],
+                },
+                {"type": 2, "name": "Look", "name_localizations": {"de": "Schau hin!"}},
+            ]
+            path = f"/applications/10/guilds/{GUILD}/commands"
+            assert openapi.check_request("PUT", path, running.commands) == []
+
+    async def test_suggestions_have_their_languages_too(self, engine: Engine) -> None:
+        script = """
+            const autocomplete = () => [{ name: "fern", value: "f", nameLocalizations: { de: "Farn" } }];
+            const options = [{ name: "tag", description: "d", autocomplete }];
+            createBot({ slashCommands: [{ name: "tag", description: "d", options, run() {} }] });
+        """
+        focused = {"name": "tag", "type": 3, "value": "f", "focused": True}
+        async with guild(engine, script) as running:
+            [(_, args)] = await running.dispatch(
+                "INTERACTION_CREATE", interaction(4, {"name": "tag", "options": [focused]})
+            )
+            assert args["choices"] == [{"name": "fern", "value": "f", "nameLocalizations": {"de": "Farn"}}]
+
     async def test_every_option_type(self, engine: Engine) -> None:
         types = [
             "string",
@@ -326,6 +383,30 @@ class TestRegistration:
             (
                 "{ name: 'a', description: 'd', subcommands: [{ name: 's', description: 'd' }] }",
                 "it needs a function `run`",
+            ),
+            (
+                command("a", "nameLocalizations: { en: 'b' },"),
+                '"en" is none of Discord\'s languages; use en-GB or en-US',
+            ),
+            (
+                command("a", "nameLocalizations: { de: 'Groß' },"),
+                'command "a".nameLocalizations.de: a name has 1 to 32',
+            ),
+            (command("a", "descriptionLocalizations: 'x',"), "texts by language are needed"),
+            (
+                command(
+                    "a",
+                    "options: [{ name: 'o', description: 'd', descriptionLocalizations: { 'de-DE': 'x' } }],",
+                ),
+                'option "o".descriptionLocalizations: "de-DE" is none of Discord\'s languages; use de',
+            ),
+            (
+                command(
+                    "a",
+                    "options: [{ name: 'o', description: 'd',"
+                    " choices: [{ name: 'r', value: 1, nameLocalizations: { de: '' } }] }],",
+                ),
+                'choice "r".nameLocalizations.de: text of 1 to 100 characters',
             ),
             (command("a", "cooldown: -1,"), "cooldown: a number of seconds above 0 is needed"),
         ]:

@@ -2,6 +2,7 @@ import { invalid } from "../errors";
 import { Array, Map, Object, Set } from "../intrinsics";
 import { defined, isObject, type Json } from "../json";
 import { permissionBits } from "../permissions";
+import { localized } from "./localizations";
 
 /*
  * Application commands: from the way scripts write them to Discord's JSON.
@@ -103,18 +104,19 @@ function discordCommand(command: Json): Json {
   const type = typeof command.type === "number" ? command.type : (commandTypes.get(command.type) ?? CHAT_INPUT);
   const name = command.name;
   const where = `command "${name}"`;
-  if (type === CHAT_INPUT) {
+  const typed = type === CHAT_INPUT;
+  if (typed) {
     checkName(name, where);
-    checkText(command.description, `${where}.description`, 1, 100);
+    checkDescription(command.description, `${where}.description`);
   } else {
-    checkText(name, `${where}.name`, 1, 32);
+    checkMenuName(name, `${where}.name`);
   }
   return defined({
     type,
     name,
-    name_localizations: command.nameLocalizations ?? command.name_localizations,
-    description: type === CHAT_INPUT ? command.description : undefined,
-    description_localizations: command.descriptionLocalizations ?? command.description_localizations,
+    name_localizations: localized(command, "name", where, typed ? checkName : checkMenuName),
+    description: typed ? command.description : undefined,
+    description_localizations: typed ? localized(command, "description", where, checkDescription) : undefined,
     options: discordOptions(command.options, where),
     default_member_permissions: memberPermissions(command),
     nsfw: command.nsfw,
@@ -147,7 +149,7 @@ function discordOptions(value: unknown, where: string): Json[] | undefined {
 
 function discordOption(option: Json, where: string): Json {
   checkName(option.name, where);
-  checkText(option.description, `${where}.description`, 1, 100);
+  checkDescription(option.description, `${where}.description`);
   const type = optionType(option.type, where);
   const autocomplete = option.autocomplete === undefined ? undefined : option.autocomplete !== false;
   const choices = discordChoices(option.choices, where);
@@ -155,9 +157,9 @@ function discordOption(option: Json, where: string): Json {
   return defined({
     type,
     name: option.name,
-    name_localizations: option.nameLocalizations ?? option.name_localizations,
+    name_localizations: localized(option, "name", where, checkName),
     description: option.description,
-    description_localizations: option.descriptionLocalizations ?? option.description_localizations,
+    description_localizations: localized(option, "description", where, checkDescription),
     required: option.required,
     choices,
     options: discordOptions(option.options, where),
@@ -181,10 +183,10 @@ function discordChoices(value: unknown, where: string): Json[] | undefined {
   if (value.length > MAX_CHOICES) throw invalid(`${where}.choices`, `Discord takes at most ${MAX_CHOICES}`);
   return value.map((choice) => {
     if (!isObject(choice)) return { name: `${choice}`, value: choice };
-    checkText(choice.name, `${where}.choices`, 1, 100);
+    checkDescription(choice.name, `${where}.choices`);
     return defined({
       name: choice.name,
-      name_localizations: choice.nameLocalizations ?? choice.name_localizations,
+      name_localizations: localized(choice, "name", `${where} choice "${choice.name}"`, checkDescription),
       value: choice.value,
     });
   });
@@ -218,6 +220,15 @@ function checkName(name: unknown, where: string): void {
   if (typeof name !== "string" || !NAME.test(name) || name !== name.toLowerCase()) {
     throw invalid(where, "a name has 1 to 32 letters, digits, - or _, all in lower case");
   }
+}
+
+function checkMenuName(value: unknown, where: string): void {
+  checkText(value, where, 1, 32);
+}
+
+/** Names of choices are as long as descriptions. */
+function checkDescription(value: unknown, where: string): void {
+  checkText(value, where, 1, 100);
 }
 
 function checkText(value: unknown, where: string, least: number, most: number): void {
