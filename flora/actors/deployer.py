@@ -232,7 +232,9 @@ class Deployer(Actor[Change]):
                 f"revision {target.id} failed when it was deployed.", hint="Choose a successful one."
             )
         bundle = await self._store.bundle(change.guild_id, change.revision_id)
-        return await self._deploy(NewRevision(change.guild_id, bundle, change.source, change.author))
+        return await self._deploy(
+            NewRevision(change.guild_id, bundle, change.source, change.author, target.build_id)
+        )
 
     async def _undeploy(self, change: Undeploy) -> None:
         await self._store.remove(change.guild_id)

@@ -54,7 +54,7 @@ def collect_files(root: Path, bundled: Iterable[str] = ()) -> tuple[SourceFile, 
     Ignore files are honoured at every level, symbolic links are not followed. Blocks on the file system:
     run it in a thread. Raises BuildError when a limit is passed or a file is not UTF-8 text.
     """
-    paths = sorted({*_walk(root, is_source), *bundled})
+    paths = sorted({*walk(root, is_source), *bundled})
     if len(paths) > MAX_FILES:
         raise BuildError(f"The project has {len(paths)} source files; the limit is {MAX_FILES}.")
     files: list[SourceFile] = []
@@ -95,14 +95,14 @@ def stamp_files(root: Path, skipped: Iterable[Path] = ()) -> dict[str, FileStamp
     """
     left_out = frozenset(skipped)
     stamps: dict[str, FileStamp] = {}
-    for path in _walk(root, lambda _: True, skipped=left_out):
+    for path in walk(root, lambda _: True, skipped=left_out):
         with contextlib.suppress(OSError):
             stat = (root / path).stat()
             stamps[path] = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
     return stamps
 
 
-def _walk(
+def walk(
     root: Path,
     wanted: Callable[[str], bool],
     folder: str = "",
@@ -127,7 +127,7 @@ def _walk(
                 and not is_ignored(path, True, active)
                 and root / path not in skipped
             ):
-                yield from _walk(root, wanted, path, tuple(active), skipped)
+                yield from walk(root, wanted, path, tuple(active), skipped)
         elif entry.is_file() and wanted(entry.name) and not is_ignored(path, False, active):
             yield path
 

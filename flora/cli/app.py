@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from flora import __version__
 from flora.cli.commands import (
     audit,
+    builds,
     commands,
     cron,
     db,
@@ -56,6 +57,7 @@ playground.add_to(app)
 login.add_to(app)
 deploy.add_to(app)
 deployments.add_to(app)
+builds.add_to(app)
 logs.add_to(app)
 kv.add_to(app)
 secrets.add_to(app)

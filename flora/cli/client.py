@@ -87,6 +87,18 @@ class Client:
             return self._call("POST", path, timeout=DEPLOY_TIMEOUT)
         return self._call("POST", path, json=body, timeout=DEPLOY_TIMEOUT)
 
+    def upload(self, path: str, query: Mapping[str, object], archive: bytes) -> Any:
+        """Send a zip file."""
+        headers = {"Content-Type": "application/zip"}
+        return self._call(
+            "POST",
+            path,
+            params=_params(query),
+            content=archive,
+            headers=headers,
+            timeout=DEPLOY_TIMEOUT,
+        )
+
     def put(self, path: str, body: Any = None) -> Any:
         return self._call("PUT", path, **({} if body is None else {"json": body}))
 

@@ -107,6 +107,7 @@ class DeploymentHead:
     revision_id: UUID
     created_at: datetime
     updated_at: datetime
+    build_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -435,10 +436,12 @@ class DeploymentStore:
 
 
 _DEPLOYMENTS: Final = """
-    select d.guild_id, d.revision_id, d.created_at, d.updated_at, r.entry_point, r.bundle_sha256
+    select d.guild_id, d.revision_id, d.created_at, d.updated_at, r.entry_point, r.build_id,
+        r.bundle_sha256
     from deployments d join revisions r on r.id = d.revision_id"""
 _DEPLOYMENTS_WITH_CODE: Final = """
-    select d.guild_id, d.revision_id, d.created_at, d.updated_at, r.entry_point, b.code, b.source_map
+    select d.guild_id, d.revision_id, d.created_at, d.updated_at, r.entry_point, r.build_id,
+        b.code, b.source_map
     from deployments d join revisions r on r.id = d.revision_id
     join bundles b on b.sha256 = r.bundle_sha256"""
 
@@ -454,6 +457,7 @@ def _head(row: asyncpg.Record) -> dict[str, Any]:
         "revision_id": row["revision_id"],
         "created_at": row["created_at"],
         "updated_at": row["updated_at"],
+        "build_id": row["build_id"],
     }
 
 

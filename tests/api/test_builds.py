@@ -46,6 +46,7 @@ async def test_a_build_is_deployed_by_its_id(served: Served, api: httpx.AsyncCli
     assert both.status_code == 422
     deployed = await api.post(f"/deployments/{GARDEN}", json={"build_id": build})
     assert (deployed.status_code, deployed.json()["build_id"]) == (200, build)
+    assert (await api.get(f"/deployments/{GARDEN}")).json()["build_id"] == build
     (revision,) = (await api.get(f"/deployments/{GARDEN}/history")).json()["items"]
     assert revision["build_id"] == build
     assert served.deployer.current[GARDEN].code == "1"

@@ -18,6 +18,9 @@ from tests.cli.test_commands import REPOSITORY
 READING = {
     "actors",
     "audit",
+    "builds list",
+    "builds logs",
+    "builds show",
     "commands",
     "cron history",
     "cron list",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import httpx
 
 from flora.playground.demo import GARDEN
 from tests.build.archives import zipped
+from tests.e2e.projects import Project
 from tests.e2e.running import Flora, eventually, running
 
 BOT = "on('messageCreate', (ctx) => ctx.msg.content === '!hi' ? ctx.reply('built there') : undefined)\n"
@@ -41,4 +43,25 @@ def test_a_project_is_built_and_deployed_by_the_host(tmp_path: Path) -> None:
         bad = build(flora, {"src/main.ts": "\nthrow new Error('no such luck')\n"}, "deploy=true")
         assert (bad["status"], bad["error"]["code"]) == ("failed", "SCRIPT_LOAD_FAILED")
         assert "src/main.ts:2:" in bad["error"]["stack"]
+        assert "built there" in flora.say("!hi"), "what ran before runs on"
+
+
+def test_the_command_line_has_it_built_there(tmp_path: Path) -> None:
+    source = BOT.replace("'built there'", "words.reply")
+    bot = Project.write(tmp_path / "bot", main=f"import words from './words.json'\n{source}")
+    (bot.root / "src/words.json").write_text('{"reply": "built there"}')
+    with running(tmp_path / "data") as flora:
+        deploy = ("deploy", "--remote", "--guild", GARDEN, "--root", str(bot.root))
+        deployed = json.loads(flora.cli(*deploy, "--json"))
+        assert "built there" in flora.say("!hi")
+        (newest, *_) = json.loads(flora.cli("builds", "list", "--guild", GARDEN, "--json"))["items"]
+        assert deployed["build_id"] == newest["id"]
+        assert newest["id"] in flora.cli("deployments", "show", GARDEN, deployed["id"])
+        assert newest["id"] in flora.cli("deployments", "show", GARDEN), "what runs"
+        assert "built src/main.ts" in flora.cli("builds", "logs", newest["id"])
+        assert "has succeeded already" in flora.cli("builds", "cancel", newest["id"], expect=1)
+
+        Project.write(bot.root, main=f"import words from './words.json'\nconst x: number = words\n{source}")
+        refused = flora.cli(*deploy, expect=1)
+        assert "src/main.ts:2:7" in refused
         assert "built there" in flora.say("!hi"), "what ran before runs on"

@@ -222,6 +222,9 @@ async def test_any_text_that_is_unicode_comes_back_as_it_was(db: Database) -> No
     revision = await store.record_success(
         NewRevision(GUILD, odd, "unknown", Actor("session", "1", "n\0me"), build_id="b\0")
     )
+    assert (
+        revision.build_id == (await store.page(after=0, limit=1))[0].build_id == "b\N{REPLACEMENT CHARACTER}"
+    )
     stored = await store.bundle(GUILD, revision.id)
     assert (stored.code, stored.files) == (odd.code, odd.files)
     failed = await store.record_failure(new("x"), "bad \0 \ud800 text")

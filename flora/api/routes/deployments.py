@@ -234,6 +234,7 @@ def _deployment_model(deployment: DeploymentHead) -> DeploymentModel:
         guild_id=deployment.guild_id,
         entry_point=deployment.entry_point,
         revision_id=str(deployment.revision_id),
+        build_id=deployment.build_id,
         created_at=deployment.created_at,
         updated_at=deployment.updated_at,
     )

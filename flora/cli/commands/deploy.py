@@ -45,6 +45,10 @@ def add_to(app: typer.Typer) -> None:
         ] = None,
         root: Root = None,
         no_check: NoCheck = False,
+        remote: Annotated[
+            bool,
+            typer.Option("--remote", help="Have flora's host build the project, and follow its log."),
+        ] = False,
         dry_run: Annotated[
             bool,
             typer.Option("--dry-run", help="Only show how sources and commands differ from what runs."),
@@ -60,7 +64,7 @@ def add_to(app: typer.Typer) -> None:
         """Build a project and run it in a guild.
 
         The script that runs there now is replaced once the new one has loaded; if it does not load, nothing
-        changes.
+        changes. With --remote the host builds it, from what the ignore files leave of the project.
         """
         from flora.cli.client import connect
         from flora.cli.output import plain, say, say_json, styled
@@ -71,7 +75,7 @@ def add_to(app: typer.Typer) -> None:
                 "name the guild: --guild ID, FLORA_GUILD, or deploy.guild in flora.config.ts.",
                 param_hint="--guild",
             )
-        if from_backup is not None and (entry is not None or root is not None):
+        if from_backup is not None and (entry is not None or root is not None or remote):
             raise typer.BadParameter("a revision has its own sources.", param_hint="--from-backup")
         with connect(api, token) as client:
             if from_backup is not None:
@@ -82,13 +86,13 @@ def add_to(app: typer.Typer) -> None:
                     revision = client.post(f"/deployments/{guild}/rollback/{segment(from_backup)}")
                 size = ""
             else:
-                bundle = _build(entry, root, check=not no_check, install=True)
+                bundle, body = _made(client, guild, entry, root, check=not no_check, remote=remote)
                 if dry_run:
                     new = {file.path: file.contents for file in bundle.files}
                     _show_changes(client, guild, new, bundle, json)
                     return
                 with working("deploying"):
-                    revision = client.post(f"/deployments/{guild}", deploy_body(guild, bundle))
+                    revision = client.post(f"/deployments/{guild}", body)
                 size = f" ({len(bundle.code.encode()) / 1024:,.1f} KiB)"
         if json:
             say_json(revision)
@@ -164,10 +168,25 @@ def add_to(app: typer.Typer) -> None:
             say(f"flora deployments rollback {guild} {revision}")
 
 
+def _made(
+    client: Client, guild: str, entry: str | None, root: Path | None, *, check: bool, remote: bool
+) -> tuple[Bundle, dict[str, Any]]:
+    """What is to be deployed, built here or on flora's host, and how the API is told of it."""
+    from flora.cli.project import find_project
+    from flora.cli.remote import build_on_host
+
+    if not remote:
+        bundle = _build(entry, root, check=check, install=True)
+        return bundle, deploy_body(guild, bundle)
+    build_id, bundle = build_on_host(client, guild, find_project(root, entry), check=check)
+    _warn(bundle)
+    return bundle, {"guild_id": guild, "build_id": build_id}
+
+
 def _build(entry: str | None, root: Path | None, *, check: bool, install: bool = False) -> Bundle:
     import trio
 
-    from flora.cli.output import note, plain, quiet_logs
+    from flora.cli.output import quiet_logs
     from flora.cli.progress import working
     from flora.cli.project import build, find_project
 
@@ -175,9 +194,15 @@ def _build(entry: str | None, root: Path | None, *, check: bool, install: bool =
     project = find_project(root, entry)
     with working("building") as progress:
         bundle = trio.run(partial(build, project, progress, check=check, install=install))
+    _warn(bundle)
+    return bundle
+
+
+def _warn(bundle: Bundle) -> None:
+    from flora.cli.output import note, plain
+
     for warning in bundle.warnings:
         note(f"warning: {plain(warning)}")
-    return bundle
 
 
 def _configured_guild(root: Path | None) -> str | None:
@@ -229,10 +254,12 @@ def _command_changes(
     import trio
 
     from flora.cli.command_lists import compare_commands
+    from flora.cli.output import quiet_logs
     from flora.cli.preview import PreviewError, declared_commands
     from flora.cli.progress import working
     from flora.ids import parse_guild_id
 
+    quiet_logs()
     registered = client.get(f"/commands/{guild}")["items"]
     try:
         with working("loading the script") as progress:
