@@ -149,6 +149,7 @@ class DeploymentModel(Model):
     guild_id: str
     entry_point: str
     revision_id: str
+    build_id: str | None = Field(description="The build of this host that it came from.")
     created_at: datetime
     updated_at: datetime
     bundle: str | None = Field(None, description="Only with include_bundle=true.")

@@ -120,6 +120,7 @@ class MemoryDeployer:
             revision_id=revision.id,
             created_at=base.created_at if base else revision.deployed_at,
             updated_at=revision.deployed_at,
+            build_id=new.build_id,
         )
         return revision
 
