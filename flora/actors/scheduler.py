@@ -260,7 +260,12 @@ class Scheduler(Service[None]):
                     continue
                 due = task.due_at.timestamp()
                 run = self._core.begin_task(
-                    task_id, task.key, failures=task.failures, due_at=due, now=self._clock()
+                    task_id,
+                    task.key,
+                    failures=task.failures,
+                    due_at=due,
+                    now=self._clock(),
+                    by_hand=task.hurried,
                 )
                 if run is not None:
                     self._inject(run, task_payload(run, task))

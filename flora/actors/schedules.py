@@ -86,6 +86,14 @@ class Schedules:
         found = await self._tasks.of(guild_id, prefix=prefix)
         return [TaskStatus(task, self._scheduler.runs_task(task)) for task in found]
 
+    async def schedule_task(
+        self, guild_id: GuildId, key: str, due_at: datetime, data: bytes, channel_id: str | None
+    ) -> Task:
+        """Keep a task in place of one of the same key; `data` is JSON. Raises InvalidTaskError,
+        TaskLimitError.
+        """
+        return await self._tasks.schedule(guild_id, key, due_at, data, channel_id)
+
     async def run_task(self, guild_id: GuildId, key: str) -> Task:
         """Have a task done now, also one that was given up. Raises TaskNotFoundError."""
         return _found(await self._tasks.hurry(guild_id, key), guild_id, key)

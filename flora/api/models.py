@@ -33,7 +33,7 @@ Whole = Annotated[int, BeforeValidator(whole)]
 Cursor = Annotated[
     str,
     StringConstraints(max_length=256),
-    Field(description="`next_cursor` of the page before.", json_schema_extra={"pattern": "^[0-9]{1,18}$"}),
+    Field(description="`next_cursor` of the page before.", json_schema_extra={"pattern": "^[0-9]{1,20}$"}),
 ]
 SourceName = Literal["cli", "webui", "bootstrap", "api", "unknown"]
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
-from flora.api.models import Model
+from flora.api.models import SNOWFLAKE, Cursor, Model
 from flora.storage.schedules import CatchUp, RunOutcome, Trigger
+from flora.storage.tasks import MAX_KEY
 
 
 class RunModel(Model):
@@ -70,6 +71,28 @@ class TaskModel(Model):
     data: Any
 
 
+class TaskBody(Model):
+    """A task for the guild's script: `on("task", ...)` gets it when it is due. `at` or `in`, one of them."""
+
+    key: str = Field(
+        min_length=1,
+        max_length=MAX_KEY,
+        pattern=r"^[^\x00-\x1f\x7f]+$",
+        description="A task of the same key is replaced.",
+        examples=["reminder:7"],
+    )
+    at: str | float | None = Field(
+        None, description="ISO 8601 (UTC, unless it says otherwise), or milliseconds since 1970."
+    )
+    in_: str | float | None = Field(
+        None, alias="in", description="From now on: seconds, or text such as 90s, 10m, 2h, 1d, 1w."
+    )
+    data: Any = Field(None, description="What the script gets with it.")
+    channel_id: Annotated[str, StringConstraints(pattern=SNOWFLAKE)] | None = Field(
+        None, description="What the script sends without a channel goes there."
+    )
+
+
 class TasksModel(Model):
     items: list[TaskModel] = Field(description="The next one first, those that were given up last.")
 
@@ -80,4 +103,4 @@ class TasksQuery(Model):
 
 class HistoryQuery(Model):
     limit: int = Field(20, ge=1, le=100, description="Runs of one page.")
-    cursor: str | None = Field(None, max_length=32, description="`next_cursor` of the page before.")
+    cursor: Cursor | None = None

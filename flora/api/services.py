@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -164,6 +165,13 @@ class Schedules(Protocol):
 
     async def tasks(self, guild_id: GuildId, prefix: str = "") -> Sequence[TaskStatus]:
         """The next one first."""
+
+    async def schedule_task(
+        self, guild_id: GuildId, key: str, due_at: datetime, data: bytes, channel_id: str | None
+    ) -> Task:
+        """Keep a task in place of one of the same key; `data` is JSON. Raises InvalidTaskError,
+        TaskLimitError.
+        """
 
     async def run_task(self, guild_id: GuildId, key: str) -> Task:
         """Have it done now. Raises TaskNotFoundError."""

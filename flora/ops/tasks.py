@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import msgspec
@@ -13,14 +11,12 @@ from flora.engine.api import OpCall, OpError
 from flora.ops.arguments import NULL, Id
 from flora.ops.errors import invalid_input
 from flora.ops.table import OpContext, op
-from flora.storage.tasks import MAX_AHEAD, InvalidTaskError, Task, TaskStore
-
-_DURATION: Final = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?(ms|s|m|h|d|w)")
-_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+from flora.storage.task_times import due_at
+from flora.storage.tasks import InvalidTaskError, Task, TaskStore
 
 
 class ScheduleArgs(msgspec.Struct, rename="camel"):
-    """`at`: ISO 8601, or milliseconds since the epoch. `in_`: seconds, or text such as "90s" and "10m"."""
+    """`at` or `in_`, as `flora.storage.task_times` reads them."""
 
     key: str | None = None
     at: str | float | None = None
@@ -56,9 +52,8 @@ async def task_schedule(ctx: OpContext, args: ScheduleArgs, call: OpCall) -> byt
     # Without a key a second try of the same event makes the same task.
     key = args.key if args.key is not None else _key_of(call)
     try:
-        task = await store.schedule(
-            ctx.guild_id, key, _due(args, ctx.clock()), bytes(args.data), args.channel_id
-        )
+        due = due_at(args.at, args.in_, datetime.fromtimestamp(ctx.clock(), UTC))
+        task = await store.schedule(ctx.guild_id, key, due, bytes(args.data), args.channel_id)
     except InvalidTaskError as error:
         raise invalid_input(error.field, error.message) from None
     return msgspec.json.encode(_json(task))
@@ -85,40 +80,6 @@ def _key_of(call: OpCall) -> str:
     if call.event_id is None or len(call.event_id) > 100:
         return f"auto:{uuid4()}"
     return f"auto:{call.event_id}:{call.call_index}"
-
-
-def _due(args: ScheduleArgs, clock: float) -> datetime:
-    """When it is wanted. What has passed is due at once."""
-    if (args.at is None) == (args.in_ is None):
-        raise invalid_input("at", "a task needs `at` or `in`, one of them")
-    now = datetime.fromtimestamp(clock, UTC)
-    try:
-        if args.at is not None:
-            return _moment(args.at)
-        assert args.in_ is not None
-        seconds = _seconds(args.in_)
-        if not 0 <= seconds <= MAX_AHEAD.total_seconds():
-            raise invalid_input("in", f"from 0 seconds to {MAX_AHEAD.days} days")
-        return now + timedelta(seconds=seconds)
-    except (ValueError, OverflowError, OSError):
-        raise invalid_input("at", "not a time; give a Date, ISO 8601 or milliseconds") from None
-
-
-def _moment(at: str | float) -> datetime:
-    """Raises ValueError, OverflowError, OSError."""
-    if not isinstance(at, str):
-        return datetime.fromtimestamp(at / 1000, UTC)
-    found = datetime.fromisoformat(at)
-    return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).astimezone(UTC)
-
-
-def _seconds(given: str | float) -> float:
-    if not isinstance(given, str):
-        return given
-    match = _DURATION.fullmatch(given.strip())
-    if match is None:
-        raise invalid_input("in", 'not a duration; give seconds, or "90s", "10m", "2h", "1d", "1w"')
-    return float(match[1]) * _UNITS[match[2]]
 
 
 def _json(task: Task) -> TaskJson:

@@ -54,7 +54,8 @@ class TaskLimits:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """`due_at` is when it was wanted, `next_at` when it is tried next; `dead_at`: given up then.
+    """`due_at` is when it was wanted, `next_at` when it is tried next; `dead_at`: given up then. `hurried`:
+    somebody wants the next attempt now.
 
     `id` is new whenever the key is scheduled anew. `data` is JSON text, UTF-8.
     """
@@ -70,6 +71,7 @@ class Task:
     error: str | None
     dead_at: datetime | None
     created_at: datetime
+    hurried: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ class TaskStore:
                    on conflict (guild_id, key) do update set
                        id = excluded.id, channel_id = excluded.channel_id, data = excluded.data,
                        due_at = excluded.due_at, next_at = excluded.next_at,
-                       failures = 0, error = null, dead_at = null, created_at = now()
+                       failures = 0, error = null, dead_at = null, created_at = now(), hurried = false
                    returning *""",
                 uuid4(),
                 guild_id,
@@ -169,7 +171,7 @@ class TaskStore:
 
         async def unit(con: Connection) -> asyncpg.Record | None:
             return await con.fetchrow(
-                """update tasks set next_at = now(), dead_at = null,
+                """update tasks set next_at = now(), dead_at = null, hurried = true,
                        failures = case when dead_at is null then failures else 0 end
                    where guild_id = $1 and key = $2 returning *""",
                 guild_id,
@@ -232,7 +234,7 @@ async def settle_tasks(con: Connection, ends: Sequence[TaskEnd]) -> None:
         await con.execute("delete from tasks where id = any($1::uuid[])", done)
     await con.executemany(
         """update tasks set failures = failures + 1, error = $2, next_at = coalesce($3, next_at),
-               dead_at = case when $3::timestamptz is null then now() end
+               dead_at = case when $3::timestamptz is null then now() end, hurried = false
            where id = $1""",
         [(end.id, no_nul(end.error)[:MAX_ERROR], end.next_at) for end in ends if end.error is not None],
     )
@@ -251,4 +253,5 @@ def _task(row: asyncpg.Record) -> Task:
         row["error"],
         row["dead_at"],
         row["created_at"],
+        row["hurried"],
     )

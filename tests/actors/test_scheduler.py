@@ -368,7 +368,10 @@ async def test_a_task_is_scheduled_listed_cancelled_and_done(db: Database) -> No
         await it.schedules.run_task(GUILD, "a")
         await it.it.until_line("a hi 1 true")
         runs = await it.runs(2, RunKind.TASK)
-        assert [(run.name, run.outcome.value) for run in runs] == [("now", "done"), ("a", "done")]
+        assert [(run.name, run.outcome.value, run.trigger.value) for run in runs] == [
+            ("now", "done", "schedule"),
+            ("a", "done", "manual"),
+        ]
         assert await it.schedules.tasks(GUILD) == []
 
 

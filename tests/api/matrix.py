@@ -81,6 +81,7 @@ RIGHTS: Final[dict[tuple[str, str], str]] = {
     ("GET", "/cron/{guild_id}/{name}/history"): "guild:read",
     ("POST", "/cron/{guild_id}/{name}/run"): "guild:deploy",
     ("GET", "/tasks/{guild_id}"): "guild:read",
+    ("POST", "/tasks/{guild_id}"): "guild:deploy",
     ("GET", "/tasks/{guild_id}/history"): "guild:read",
     ("GET", "/tasks/{guild_id}/{key}/history"): "guild:read",
     ("POST", "/tasks/{guild_id}/{key}/run"): "guild:deploy",

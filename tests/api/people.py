@@ -115,12 +115,13 @@ class MemoryAudit:
     async def page(
         self, *, guild_id: GuildId | None, user_id: str | None, limit: int, cursor: str | None
     ) -> AuditPage:
+        start = before(cursor)
         wanted = [
             entry
             for entry in reversed(self.entries)
             if (guild_id is None or entry.guild_id == guild_id)
             and (user_id is None or entry.user_id == user_id)
-            and entry.id < before(cursor)
+            and entry.id < start
         ]
         page = wanted[:limit]
         return AuditPage(tuple(page), str(page[-1].id) if len(wanted) > limit else None)

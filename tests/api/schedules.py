@@ -14,9 +14,10 @@ from flora.ids import GuildId
 from flora.storage.cursors import before
 from flora.storage.schedules import CatchUp, RunKind, RunOutcome, RunPage, Trigger
 from flora.storage.schedules import Run as PastRun
-from flora.storage.tasks import Task
+from flora.storage.tasks import InvalidTaskError, Task, TaskLimitError, TaskLimits
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+MOST_TASKS = 100
 
 
 class MemorySchedules:
@@ -87,6 +88,18 @@ class MemorySchedules:
         mine = [task for task in self.all_tasks if task.guild_id == guild_id]
         return [TaskStatus(task, task.key in self.running) for task in mine if task.key.startswith(prefix)]
 
+    async def schedule_task(
+        self, guild_id: GuildId, key: str, due_at: datetime, data: bytes, channel_id: str | None
+    ) -> Task:
+        others = [task for task in self.all_tasks if (task.guild_id, task.key) != (guild_id, key)]
+        if len(others) >= MOST_TASKS:
+            raise TaskLimitError(MOST_TASKS)
+        if len(data) > TaskLimits().data_bytes:
+            raise InvalidTaskError("data", "too many bytes of JSON")
+        task = Task(uuid4(), guild_id, key, channel_id, data, due_at, due_at, 0, None, None, NOON)
+        self.all_tasks = [*others, task]
+        return task
+
     async def run_task(self, guild_id: GuildId, key: str) -> Task:
         for status in await self.tasks(guild_id):
             if status.task.key == key:
@@ -106,11 +119,10 @@ class MemorySchedules:
     def _page(
         self, guild_id: GuildId, kind: RunKind, name: str | None, limit: int, cursor: str | None
     ) -> RunPage:
+        start = before(cursor)
         mine = [
             run
             for run in reversed(self.runs)
-            if (run.guild_id, run.kind) == (guild_id, kind)
-            and name in (None, run.name)
-            and run.id < before(cursor)
+            if (run.guild_id, run.kind) == (guild_id, kind) and name in (None, run.name) and run.id < start
         ]
         return RunPage(tuple(mine[:limit]), str(mine[limit - 1].id) if len(mine) > limit else None)

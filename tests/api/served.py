@@ -154,10 +154,11 @@ class MemoryDeployer:
         return self.current.get(guild_id)
 
     async def history(self, guild_id: GuildId, limit: int, cursor: str | None) -> HistoryPage:
+        start = before(cursor)
         mine = [
             (number, revision)
             for number, (revision, _) in reversed(list(enumerate(self.revisions)))
-            if revision.guild_id == guild_id and number < before(cursor)
+            if revision.guild_id == guild_id and number < start
         ]
         page = tuple(revision for _, revision in mine[:limit])
         return HistoryPage(page, str(mine[limit - 1][0]) if len(mine) > limit else None)
@@ -324,10 +325,9 @@ class MemoryDeadLetters:
         return letter
 
     async def page(self, guild_id: GuildId, limit: int, cursor: str | None) -> DeadLetterPage:
+        start = before(cursor)
         mine = [
-            letter
-            for letter in reversed(self.letters)
-            if letter.guild_id == guild_id and letter.id < before(cursor)
+            letter for letter in reversed(self.letters) if letter.guild_id == guild_id and letter.id < start
         ]
         page = tuple(mine[:limit])
         return DeadLetterPage(page, str(page[-1].id) if len(mine) > limit else None)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
 import httpx
+import pytest
 
 from flora.storage.schedules import RunKind
+from tests.api.schedules import MOST_TASKS
 from tests.api.served import GARDEN, ORCHARD, Served
 
 
@@ -90,3 +95,57 @@ async def test_tasks_are_listed_run_and_cancelled(served: Served, api: httpx.Asy
         await api.post(f"/tasks/{GARDEN}/theirs/run"),
     ):
         assert (answer.status_code, code(answer)) == (404, "TASK_NOT_FOUND")
+
+
+async def test_a_task_is_scheduled_once_for_each_key(served: Served, api: httpx.AsyncClient) -> None:
+    path = f"/tasks/{GARDEN}"
+    body = {"key": "tea/1", "at": "2030-01-01T13:00:00+01:00", "data": {"text": "hi"}, "channel_id": "7"}
+    for _ in range(2):
+        answer = await api.post(path, json=body)
+        assert answer.status_code == 201
+    task = answer.json()
+    assert (task["key"], task["state"], task["due_at"]) == ("tea/1", "waiting", "2030-01-01T12:00:00Z")
+    assert (task["data"], task["channel_id"]) == ({"text": "hi"}, "7")
+    assert [item["key"] for item in (await api.get(path)).json()["items"]] == ["tea/1"]
+    later = (await api.post(path, json={"key": "tea/1", "in": "90s"})).json()
+    wait = datetime.fromisoformat(later["due_at"]) - datetime.now(UTC)
+    assert timedelta(0) < wait <= timedelta(seconds=90)
+    (entry, *_) = reversed(served.audit.entries)
+    assert (entry.action, entry.guild_id, entry.status) == ("schedules.schedule_task", GARDEN, 201)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "key"),
+        ({"key": "", "in": 1}, "key"),
+        ({"key": "x" * 129, "in": 1}, "key"),
+        ({"key": "a\nb", "in": 1}, "key"),
+        ({"key": "a"}, "at"),
+        ({"key": "a", "at": 0, "in": 0}, "at"),
+        ({"key": "a", "at": "soon"}, "at"),
+        ({"key": "a", "at": 1e300}, "at"),
+        ({"key": "a", "at": True}, "at"),
+        ({"key": "a", "in": "soon"}, "in"),
+        ({"key": "a", "in": -1}, "in"),
+        ({"key": "a", "in": 1e12}, "in"),
+        ({"key": "a", "in": 1, "channel_id": "x"}, "channel_id"),
+        ({"key": "a", "in": 1, "data": "x" * 20_000}, "data"),
+        ({"key": "a", "in_": 1}, "in_"),
+    ],
+)
+async def test_what_is_no_task_is_refused_with_its_field(
+    served: Served, api: httpx.AsyncClient, body: dict[str, Any], field: str
+) -> None:
+    answer = await api.post(f"/tasks/{GARDEN}", json=body)
+    assert (answer.status_code, code(answer)) == (422, "VALIDATION_FAILED")
+    assert answer.json()["error"]["details"]["fields"][0]["field"].startswith(field)
+    assert served.schedules.all_tasks == []
+
+
+async def test_a_guild_has_so_many_tasks_and_no_more(served: Served, api: httpx.AsyncClient) -> None:
+    for number in range(MOST_TASKS):
+        served.schedules.add_task(GARDEN, f"task:{number}")
+    refused = await api.post(f"/tasks/{GARDEN}", json={"key": "more", "in": 1})
+    assert (refused.status_code, code(refused)) == (409, "TASK_LIMIT")
+    assert (await api.post(f"/tasks/{GARDEN}", json={"key": "task:7", "in": 1})).status_code == 201

@@ -55,3 +55,17 @@ async def test_tasks_are_listed_run_cancelled_and_have_a_history(flora: Flora, s
     assert cancelled.json["key"] == "../poll/2"  # type: ignore[index]
     gone = await flora("tasks", "cancel", GARDEN, "../poll/2")
     assert (gone.code, gone.err.count("\n")) == (1, 1)
+
+
+async def test_a_task_is_scheduled(flora: Flora, served: Served) -> None:
+    data = '{"text":"tea"}'
+    ran = await flora("tasks", "schedule", GARDEN, "tea", "--at", "2030-01-01T12:00", "--data", data)
+    assert (ran.code, ran.out) == (0, "scheduled tea for 2030-01-01 12:00:00\n")
+    assert [(task.key, task.data) for task in served.schedules.all_tasks] == [("tea", data.encode())]
+    soon = await flora("tasks", "schedule", GARDEN, "tea", "--in", "10m", "--json")
+    assert soon.json["data"] is None  # type: ignore[index]
+    assert len(served.schedules.all_tasks) == 1
+    for wrong in ([], ["--at", "0", "--in", "1s"], ["--in", "1s", "--data", "{"]):
+        assert (await flora("tasks", "schedule", GARDEN, "tea", *wrong)).code == 2
+    refused = await flora("tasks", "schedule", GARDEN, "tea", "--in", "soon")
+    assert (refused.code, refused.err.count("\n")) == (1, 1)

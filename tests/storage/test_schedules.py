@@ -138,7 +138,14 @@ async def test_tasks_that_are_due_are_found_in_order(db: Database) -> None:
     assert await tasks.fetch([sooner.id]) == []
     revived = await tasks.hurry(GUILD, "sooner")
     assert revived is not None
-    assert (revived.failures, revived.dead_at) == (0, None)
+    assert (revived.failures, revived.dead_at, revived.hurried) == (0, None, True)
+    await ScheduleStore(db).save(declared={}, marks={}, tasks=[TaskEnd(sooner.id, "again", at)], runs=[])
+    [failed] = await tasks.fetch([sooner.id])
+    assert (failed.failures, failed.hurried) == (1, False)
+    assert await tasks.hurry(GUILD, "sooner")
+    anew = await tasks.schedule(GUILD, "sooner", NOON, b"1")
+    assert not anew.hurried
+    sooner = anew
     assert [task.id for task in await tasks.fetch([sooner.id])] == [sooner.id]
 
 

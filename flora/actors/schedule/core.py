@@ -297,14 +297,16 @@ class Schedule:
         """Tasks to be looked up and then begun, or dropped where they are gone."""
         return [self._claimed.popleft() for _ in range(min(limit, len(self._claimed)))]
 
-    def begin_task(self, task_id: UUID, key: str, *, failures: int, due_at: float, now: float) -> Run | None:
+    def begin_task(
+        self, task_id: UUID, key: str, *, failures: int, due_at: float, now: float, by_hand: bool = False
+    ) -> Run | None:
         """A claimed task as it is stored; None when its guild has been parked meanwhile."""
         task = self._tasks[task_id]
         if task.guild_id in self._parked:
             self._release(task)
             return None
         failures = max(failures, task.failures)
-        trigger = Trigger.RETRY if failures else Trigger.SCHEDULE
+        trigger = Trigger.MANUAL if by_hand else Trigger.RETRY if failures else Trigger.SCHEDULE
         event_id = f"task:{task_id}"
         return Run(
             task.guild_id, RunKind.TASK, key, event_id, trigger, failures + 1, due_at, now, task_id=task_id

@@ -10,7 +10,8 @@ from quart_schema import tag_blueprint
 
 from flora.actors.schedules import CronStatus
 from flora.api.auth import Permission, requires
-from flora.api.openapi import answers, takes_query
+from flora.api.errors import InvalidRequestError
+from flora.api.openapi import answers, takes, takes_query
 from flora.api.schedule_models import (
     CronJobModel,
     CronJobsModel,
@@ -18,6 +19,7 @@ from flora.api.schedule_models import (
     RunModel,
     RunsModel,
     StartedModel,
+    TaskBody,
     TaskModel,
     TasksModel,
     TasksQuery,
@@ -25,7 +27,8 @@ from flora.api.schedule_models import (
 from flora.api.services import Schedules, Services
 from flora.ids import GuildId
 from flora.storage.schedules import Run, RunPage
-from flora.storage.tasks import Task
+from flora.storage.task_times import due_at
+from flora.storage.tasks import InvalidTaskError, Task
 
 blueprint = Blueprint("schedules", __name__)
 tag_blueprint(blueprint, ["schedules"])
@@ -86,6 +89,28 @@ async def list_tasks(guild_id: GuildId, query_args: TasksQuery) -> TasksModel:
     """One-shot tasks of this guild that are not done, the next one first"""
     found = await _schedules().tasks(guild_id, query_args.prefix)
     return TasksModel(items=[_task(status.task, running=status.running) for status in found])
+
+
+@blueprint.post("/tasks/<guild_id>")
+@answers(TaskModel, fails=[409, 503], status=201)
+@requires(Permission.GUILD_DEPLOY)
+@takes(TaskBody)
+async def schedule_task(guild_id: GuildId, body: TaskBody) -> tuple[TaskModel, int]:
+    """Have this guild's script do something once, at a time or after so long
+
+    As `tasks.schedule` of the SDK: kept until it has been done or given up, in place of a task of the same
+    key, so that asking twice is asking once. It waits while the guild runs no script. 409 when the guild has
+    as many tasks as it may.
+    """
+    try:
+        due = due_at(body.at, body.in_, datetime.now(UTC))
+        data = msgspec.json.encode(body.data)
+        task = await _schedules().schedule_task(guild_id, body.key, due, data, body.channel_id)
+    except InvalidTaskError as error:
+        raise InvalidRequestError(
+            f"{error.field}: {error.message}", [{"field": error.field, "problem": error.message}]
+        ) from None
+    return _task(task, running=False), 201
 
 
 @blueprint.get("/tasks/<guild_id>/history")

@@ -16,7 +16,7 @@ Key = Annotated[str, typer.Argument(metavar="KEY", help="The task's key, as the 
 def add_to(app: typer.Typer) -> None:
     group = typer.Typer(
         no_args_is_help=True,
-        help="One-shot tasks of a script: what waits, run one now, cancel, what became of them.",
+        help="One-shot tasks of a script: what waits, schedule, run now, cancel, what became of them.",
         rich_markup_mode=None,
     )
     app.add_typer(group, name="tasks")
@@ -41,6 +41,47 @@ def add_to(app: typer.Typer) -> None:
         if not answer["items"]:
             note("there are none.")
         table(("key", "state", "next", "failures", "error"), map(_row, answer["items"]))
+
+    @group.command(epilog="Example: flora tasks schedule 100000000000000001 reminder:7 --in 10m")
+    def schedule(
+        guild: options.Guild,
+        key: Annotated[str, typer.Argument(metavar="KEY", help="A task of the same key is replaced.")],
+        at: Annotated[
+            str | None,
+            typer.Option("--at", metavar="TIME", help="ISO 8601, in UTC unless it says otherwise."),
+        ] = None,
+        in_: Annotated[
+            str | None, typer.Option("--in", metavar="TIME", help="From now on: 90s, 10m, 2h, 1d, 1w.")
+        ] = None,
+        data: Annotated[
+            str, typer.Option("--data", metavar="JSON", help="What the script gets with it.")
+        ] = "null",
+        channel: Annotated[
+            str | None, typer.Option("--channel", metavar="ID", help="Where the script answers.")
+        ] = None,
+        json: options.Json = False,
+        api: options.Api = None,
+        token: options.Token = None,
+    ) -> None:
+        """Have the script do something once, later; it gets it as on("task")."""
+        from json import loads
+
+        from flora.cli.client import connect
+        from flora.cli.output import plain, say, say_json, styled
+
+        if (at is None) == (in_ is None):
+            raise typer.BadParameter("a task needs --at or --in, one of them.", param_hint="--in")
+        try:
+            value = loads(data)
+        except ValueError:
+            raise typer.BadParameter("this is not JSON.", param_hint="--data") from None
+        body = {"key": key, "at": at, "in": in_, "data": value, "channel_id": channel}
+        with connect(api, token) as client:
+            answer = client.post(f"/tasks/{guild}", body)
+        if json:
+            say_json(answer)
+        else:
+            say(f"{styled('scheduled', 'green')} {plain(answer['key'])} for {time_of(answer['due_at'])}")
 
     @group.command(epilog="Example: flora tasks run 100000000000000001 reminder:7")
     def run(

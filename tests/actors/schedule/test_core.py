@@ -349,6 +349,20 @@ def begin(clock: Clock, failures: int = 0) -> list[Run]:
     return runs
 
 
+def test_a_task_that_somebody_wants_now_says_so_in_its_history() -> None:
+    clock, task = Clock(), uuid4()
+    clock.schedule.add_task(task, GUILD, NOON + 3600)
+    clock.schedule.add_task(task, GUILD, clock.now)  # hurried
+    clock.schedule.due(clock.now)
+    assert clock.schedule.claimed() == [task]
+    run = clock.schedule.begin_task(task, "key", failures=2, due_at=NOON, now=clock.now, by_hand=True)
+    assert run is not None
+    assert (run.trigger, run.attempt) == (Trigger.MANUAL, 3)
+    clock.done(run)
+    [record] = clock.schedule.take().runs
+    assert record.trigger is Trigger.MANUAL
+
+
 def test_a_task_is_done_once() -> None:
     clock, task = Clock(), uuid4()
     clock.schedule.add_task(task, GUILD, NOON + 10)
