@@ -83,6 +83,23 @@ def log_in_with_token(place: Place, token: str) -> Done:
     return place.name, place.url, me
 
 
+def revoke(profile: Profile) -> str | None:
+    """End the token of a profile at its flora; why that did not work, if it did not.
+
+    The operator's secret is no token that could be revoked, and one that flora knows no more is revoked.
+    """
+    if profile.token_id is None:
+        return None
+    try:
+        with Client(Target(profile.url, profile.token)) as client:
+            client.delete("/auth/token")
+    except ApiError as error:
+        return None if error.status == 401 else error.message
+    except FloraError as error:
+        return error.message
+    return None
+
+
 def log_in_with_browser(
     place: Place, wish: Wish, *, open_browser: bool, sleep: Callable[[float], None] = time.sleep
 ) -> Done:

@@ -26,6 +26,7 @@ RIGHTS: Final[dict[tuple[str, str], str]] = {
     ("POST", "/auth/device/token"): "public",
     ("POST", "/auth/device/confirm"): "person",
     ("POST", "/auth/logout"): "person",
+    ("DELETE", "/auth/token"): "identified",
     ("GET", "/auth/guilds"): "person",
     ("GET", "/auth/me"): "identified",
     ("GET", "/tokens"): "person",

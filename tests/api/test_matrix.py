@@ -31,13 +31,14 @@ CALLERS = {
     "operator's deploy token for this guild": {"public", "identified", "guild:read", "guild:deploy"},
     "operator's token for another guild": {"public", "identified"},
 }
-# These want a browser, or end the session.
+# These want a browser, or end what the caller came with.
 ASK_FOR_MORE = {
     ("GET", "/auth/callback"),
     ("GET", "/auth/device"),
     ("GET", "/auth/guilds"),
     ("POST", "/auth/device/confirm"),
     ("POST", "/auth/logout"),
+    ("DELETE", "/auth/token"),
 }
 SCOPES: dict[str, tuple[str, Rights, GuildId | None]] = {
     "manager's admin token": (ANN.id, "admin", None),

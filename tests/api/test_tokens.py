@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from flora.api.authenticator import OPERATOR_OWNER
+from flora.ids import Snowflake
 from flora.storage.tokens import MAX_TOKENS
 from tests.api.people import ANN, BOB, MANAGE_GUILD
 from tests.api.served import GARDEN, Served
@@ -124,6 +125,25 @@ async def test_a_person_gives_a_command_line_a_token(served: Served) -> None:
         answered = await client.post("/auth/device/confirm", data=form)
         assert answered.status_code == 404
         assert [entry.action for entry in served.audit.entries] == ["devices.confirm"] * 2
+
+
+async def test_a_token_revokes_itself_and_nothing_else(served: Served) -> None:
+    served.discord.permissions[ANN.id, GARDEN] = MANAGE_GUILD
+    _, text = await served.tokens.create(Snowflake(ANN.id), rights="read")
+    _, other = await served.tokens.create(Snowflake(ANN.id), rights="read")
+    async with served.client(token=text) as script:
+        me = (await script.get("/auth/me")).json()
+        answer = await script.delete("/auth/token")
+        assert (answer.status_code, answer.json()) == (200, {"revoked": me["token"]["id"]})
+        assert (await script.get("/auth/me")).status_code == 401
+        assert (await script.delete("/auth/token")).status_code == 401
+    assert list(served.tokens.rows) == [other]
+    (entry,) = served.audit.entries
+    assert (entry.action, entry.token_id) == ("auth.revoke_own_token", me["token"]["id"])
+    async with served.client() as operator, await served.browser(ANN) as browser:
+        for client in (operator, browser):
+            answer = await client.delete("/auth/token")
+            assert (answer.status_code, code(answer)) == (404, "TOKEN_NOT_FOUND")
 
 
 async def test_what_is_denied_is_not_given(served: Served) -> None:

@@ -221,6 +221,27 @@ async def test_logout(flora: Flora, served: Served, tmp_path: Path) -> None:
     assert (await flora("profiles", "list", "--json", env=NOTHING_SET)).json == {"items": []}
 
 
+async def test_logout_revokes_the_token(flora: Flora, served: Served, tmp_path: Path) -> None:
+    token, text = await served.tokens.create(Snowflake(ANN.id), rights="read")
+    await log_in(served, tmp_path, token=text)
+    kept = await flora("logout", "--keep-token", env=NOTHING_SET)
+    assert (kept.code, served.tokens.rows) == (0, {text: token})
+    assert f"token {token.id} is still valid" in kept.err
+    await log_in(served, tmp_path, token=text)
+    ran = await flora("logout", env=NOTHING_SET)
+    assert (ran.code, ran.err, served.tokens.rows) == (0, "", {})
+
+
+async def test_who_logs_out_of_a_flora_that_is_away_is_told_what_is_left(flora: Flora, here: Path) -> None:
+    away = Profile("http://127.0.0.1:9", "text", "A" * 12)
+    save_profiles(Profiles().with_profile("away", away))
+    ran = await flora("logout", env=NOTHING_SET)
+    assert (ran.code, ran.out) == (0, "logged out of http://127.0.0.1:9 (away)\n")
+    assert "its token was not revoked" in ran.err
+    assert f"token {'A' * 12} is still valid" in ran.err
+    assert load_profiles().by_name == {}
+
+
 async def test_tokens(flora: Flora, served: Served) -> None:
     assert (await flora("tokens", "list")).err.startswith("there are none")
     made = await flora("tokens", "create", "--label", "ci", "--rights", "deploy", "-g", GARDEN, "--days", "3")

@@ -14,12 +14,13 @@ from flora.api.auth_models import (
     ManagedGuildModel,
     ManagedGuildsModel,
     MeModel,
+    RevokedModel,
     UserModel,
 )
 from flora.api.cookies import LOGIN_COOKIE, SESSION_COOKIE
 from flora.api.openapi import answers, redirects, takes, takes_query
 from flora.api.pages import see_other
-from flora.api.routes.tokens import token_model
+from flora.api.routes.tokens import TokenNotFoundError, token_model
 from flora.api.services import Services
 
 blueprint = Blueprint("auth", __name__)
@@ -74,7 +75,8 @@ async def callback(query_args: CallbackQuery) -> Response:
 async def logout(body: LogoutBody) -> Response:
     """End this browser's session, or all of its user's
 
-    It ends at once; API tokens stay. For the operator's secret there is nothing to end.
+    It ends at once; API tokens stay (DELETE /auth/token ends one). For the operator's secret there is nothing
+    to end.
     """
     people = _services().people
     identity: Identity = g.identity
@@ -84,6 +86,21 @@ async def logout(body: LogoutBody) -> Response:
     response = Response(LogoutModel(sessions_ended=ended).model_dump_json(), content_type="application/json")
     people.cookies.clear(response, SESSION_COOKIE)
     return response
+
+
+@blueprint.delete("/auth/token")
+@answers(RevokedModel, fails=[404])
+@requires(Permission.IDENTIFIED)
+async def revoke_own_token() -> RevokedModel:
+    """Revoke the API token that this request is made with
+
+    It is refused from now on. 404 when the request is made with none.
+    """
+    identity: Identity = g.identity
+    token = identity.token
+    if token is None or not await _services().tokens.revoke(token.user_id, token.id):
+        raise TokenNotFoundError("this request is made with no API token.")
+    return RevokedModel(revoked=token.id)
 
 
 @blueprint.get("/auth/me")

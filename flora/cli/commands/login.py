@@ -57,8 +57,14 @@ def add_to(app: typer.Typer) -> None:
         _welcome(log_in_with_browser(wanted, wish, open_browser=browser and sys.stderr.isatty()))
 
     @app.command(epilog="Example: flora logout --profile work")
-    def logout(profile: Name = None) -> None:
-        """Forget a login on this machine. The token itself stays valid until it expires or is revoked."""
+    def logout(
+        profile: Name = None,
+        keep_token: Annotated[
+            bool, typer.Option("--keep-token", help="Only forget the token here; it stays valid.")
+        ] = False,
+    ) -> None:
+        """Forget a login on this machine, and revoke its token: whoever else has it is refused as well."""
+        from flora.cli.login import revoke
         from flora.cli.output import note, plain, say, styled
         from flora.cli.profiles import load_profiles, save_profiles
 
@@ -68,10 +74,13 @@ def add_to(app: typer.Typer) -> None:
             note("you are not logged in.")
             raise typer.Exit(1)
         gone = profiles.named(name)
+        left = None if keep_token else revoke(gone)
         save_profiles(profiles.without(name))
         say(f"{styled('logged out', 'green')} of {plain(gone.url)} ({plain(name)})")
-        if gone.token_id:
-            note(f"its token {plain(gone.token_id)} is still valid; `flora tokens revoke` ends it.")
+        if left is not None:
+            note(f"its token was not revoked: {plain(left)}")
+        if gone.token_id and (keep_token or left is not None):
+            note(f"token {plain(gone.token_id)} is still valid; `flora tokens revoke` ends it.")
 
     @app.command(epilog="Example: flora whoami --json")
     def whoami(json: options.Json = False, api: options.Api = None, token: options.Token = None) -> None:
