@@ -230,6 +230,30 @@ async def authorize_guild(permission: Permission, guild_id: GuildId) -> Identity
     return identity
 
 
+def standing() -> Callable[[], Awaitable[bool]]:
+    """Whether the caller may still read the guild of this request, or operate where it has none; to be asked
+    while it is answered.
+
+    Its token may have been revoked, its session ended, its rights on Discord taken away. Where that cannot be
+    known, because the database or Discord is away, what was known before counts.
+    """
+    authenticator: Authenticator = g.services.authenticator
+    headers, guild_id = request.headers, g.get("guild_id")
+    permission = Permission.OPERATE if guild_id is None else Permission.GUILD_READ
+
+    async def may_still() -> bool:
+        try:
+            identity = await authenticator.identify(headers)
+            await authenticator.authorize(identity, permission, guild_id)
+        except (UnauthorizedError, ForbiddenError):
+            return False
+        except FloraError:
+            return True
+        return True
+
+    return may_still
+
+
 def author(identity: Identity) -> Actor:
     """The caller, as the author of a change."""
     return Actor(identity.kind, identity.user_id, identity.username)

@@ -395,6 +395,8 @@ class LogsQuery(Model):
     limit: int = Field(100, ge=0, le=1000, description="The newest so many lines.")
     level: LogLevel | None = Field(None, description="Lines of at least this level.")
     since: datetime | None = Field(
-        None, description="Lines from this time on: ISO 8601, or seconds or milliseconds since 1970."
+        None,
+        description="Lines from this time on: ISO 8601 (UTC unless it says otherwise), or seconds or "
+        "milliseconds since 1970.",
     )
     follow: bool = Field(False, description="Then go on with what comes, as server-sent events.")

@@ -1,12 +1,13 @@
 """Server-sent events (WHATWG HTML, 9.2): framing, keep-alive, and an end at shutdown.
 
-A stream ends when the client leaves (Hypercorn cancels it), when its source is complete or when flora shuts
-down; the last thing it then says is the event `end`, so that a client can tell an end from a drop.
+A stream ends when the client leaves (Hypercorn cancels it), when its source is complete, when flora shuts
+down, or when the caller may not read it any more; the last thing it then says is the event `end`, so that a
+client can tell an end from a drop.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -14,6 +15,8 @@ import msgspec
 import trio
 from quart import Response, current_app
 from quart_trio import QuartTrio
+
+from flora.api.auth import standing
 
 # What a client waits before it connects again after a drop, in milliseconds.
 RETRY_MS: Final = 1000
@@ -82,9 +85,12 @@ def install_streams(app: QuartTrio, shutdown: trio.Event) -> None:
 
 
 def event_stream(source: Source, *, shutdown: trio.Event, keepalive_secs: float) -> Response:
-    """The answer that carries `source` and closes it in the end; it has no deadline."""
+    """The answer that carries `source` and closes it in the end; it has no deadline.
+
+    The guild is that of the request; whether the caller may read it is asked again every `keepalive_secs`.
+    """
     response = Response(
-        _frames(source, current_app.extensions[WAITS], shutdown, keepalive_secs),
+        _frames(source, current_app.extensions[WAITS], shutdown, keepalive_secs, standing()),
         content_type="text/event-stream; charset=utf-8",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
@@ -93,11 +99,21 @@ def event_stream(source: Source, *, shutdown: trio.Event, keepalive_secs: float)
 
 
 async def _frames(
-    source: Source, waits: _Waits, shutdown: trio.Event, keepalive_secs: float
+    source: Source,
+    waits: _Waits,
+    shutdown: trio.Event,
+    keepalive_secs: float,
+    may_still: Callable[[], Awaitable[bool]],
 ) -> AsyncIterator[bytes]:
     try:
         yield f"retry: {RETRY_MS}\n\n".encode()
+        asked_at = trio.current_time()
         while not shutdown.is_set():
+            if trio.current_time() - asked_at >= keepalive_secs:
+                if not await may_still():
+                    yield Event("end", {"reason": "forbidden"}).encode()
+                    return
+                asked_at = trio.current_time()
             if events := source.take():
                 yield b"".join(event.encode() for event in events)
                 if events[-1].name == DONE:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import h11
@@ -11,7 +13,11 @@ import httpx
 import pytest
 import trio
 
+from flora.api.authenticator import OPERATOR_OWNER
 from flora.engine.api import LogLevel
+from flora.ids import Snowflake
+from flora.storage.postgres import DatabaseUnavailableError
+from tests.api.people import ANN, MANAGE_GUILD
 from tests.api.served import GARDEN, OPERATOR_SECRET, Served, until
 
 
@@ -65,12 +71,12 @@ class Stream:
 
 @asynccontextmanager
 async def following(
-    served: Served, query: str = "", last_event_id: str | None = None
+    served: Served, query: str = "", last_event_id: str | None = None, token: str = OPERATOR_SECRET
 ) -> AsyncIterator[Stream]:
-    headers = {"Authorization": f"Bearer {OPERATOR_SECRET}"}
+    headers = {"Authorization": f"Bearer {token}"}
     if last_event_id is not None:
         headers["Last-Event-ID"] = last_event_id
-    with trio.fail_after(10):
+    with trio.fail_after(60):
         async with await trio.open_tcp_stream("127.0.0.1", served.port) as connection:
             stream = Stream(connection)
             await stream.open(f"/logs/{GARDEN}?follow=true{query}", headers)
@@ -167,6 +173,75 @@ async def test_shutdown_ends_streams_with_a_word(served: Served) -> None:
         assert (event.name, event.data) == ("end", {"reason": "shutdown"})
     with trio.fail_after(5):
         await served.stopped.wait()
+
+
+@pytest.mark.parametrize("how", ["revoked", "rights", "talkative"])
+async def test_a_stream_ends_when_its_reader_may_not_read_any_more(served: Served, how: str) -> None:
+    served.discord.bot_in.add(GARDEN)
+    served.discord.permissions[ANN.id, GARDEN] = MANAGE_GUILD
+    token, text = await served.tokens.create(Snowflake(ANN.id), rights="read")
+    async with following(served, token=text) as stream, trio.open_nursery() as nursery:
+        served.logs.append(GARDEN, LogLevel.INFO, "theirs")
+        assert await stream.messages(1) == ["theirs"]
+        if how == "talkative":  # never silent, so it is not the keep-alive that finds out
+
+            async def talk() -> None:
+                while True:
+                    served.logs.append(GARDEN, LogLevel.INFO, "more")
+                    await trio.sleep(0.02)
+
+            nursery.start_soon(talk)
+        if how == "rights":
+            del served.discord.permissions[ANN.id, GARDEN]
+            served.discord.change += 1  # Discord has told of it
+        else:
+            await served.tokens.revoke(token.user_id, token.id)
+        while (event := await stream.next()).name == "log":
+            pass
+        assert (event.name, event.data) == ("end", {"reason": "forbidden"})
+        nursery.cancel_scope.cancel()
+    await until(lambda: served.logs.statistics().followers == 0)
+
+
+async def test_a_stream_goes_on_while_nobody_knows_who_may_read(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    async def away(_: str) -> None:
+        nonlocal asked
+        asked += 1
+        raise DatabaseUnavailableError("the database is away.")
+
+    _, text = await served.tokens.create(Snowflake(OPERATOR_OWNER), rights="read")
+    async with following(served, token=text) as stream:
+        monkeypatch.setattr(served.tokens, "verify", away)
+        await until(lambda: asked > 1)
+        served.logs.append(GARDEN, LogLevel.INFO, "still here")
+        assert await stream.messages(1) == ["still here"]
+
+
+@pytest.mark.parametrize("zone", ["", "Z", "+00:00"])
+async def test_a_time_without_a_zone_is_in_utc(
+    served: Served, api: httpx.AsyncClient, zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        served.logs.append(GARDEN, LogLevel.INFO, "x")
+        for seconds, found in ((-60, 1), (60, 0)):
+            since = datetime.now(UTC).replace(tzinfo=None) + timedelta(seconds=seconds)
+            answer = await api.get(f"/logs/{GARDEN}", params={"since": f"{since.isoformat()}{zone}"})
+            assert len(answer.json()["items"]) == found
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize("since", ["0001-01-01T00:00:00", "9999-12-31T23:59:59-12:00", "-1", "1e11"])
+async def test_any_time_is_an_answer(served: Served, api: httpx.AsyncClient, since: str) -> None:
+    served.logs.append(GARDEN, LogLevel.INFO, "x")
+    assert (await api.get(f"/logs/{GARDEN}", params={"since": since})).status_code in {200, 422}
 
 
 @pytest.mark.parametrize("last_id", ["", "abc", "-5", "9" * 30, "1; drop"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 
 from quart import Blueprint, Response, g, request
 from quart_schema import tag_blueprint
@@ -21,7 +22,8 @@ tag_blueprint(blueprint, ["logs"])
 
 FOLLOW_DESCRIPTION = (
     "With follow=true: events `log` (data as LogEntryModel, id is the line's id), `dropped` (data "
-    '{"count": n or null}, where lines were lost before they could be sent) and `end`. '
+    '{"count": n or null}, where lines were lost before they could be sent) and `end` (data {"reason": '
+    '"shutdown" or "forbidden"}: the caller may not read this log any more). '
     "Connecting again with Last-Event-ID goes on after that line."
 )
 
@@ -37,7 +39,7 @@ async def logs(guild_id: GuildId, query_args: LogsQuery) -> LogsModel | Response
     The newest lines, oldest first; with follow=true as server-sent events that go on with what comes.
     """
     services: Services = g.services
-    since = int(query_args.since.timestamp() * 1000) if query_args.since else None
+    since = _milliseconds(query_args.since) if query_args.since else None
     if not query_args.follow:
         lines = await services.logs.recent(guild_id, query_args.limit, query_args.level, since)
         return LogsModel(items=[_model(line) for line in lines])
@@ -85,6 +87,11 @@ class _GuildLog:
 
     def close(self) -> None:
         self._follower.close()
+
+
+def _milliseconds(moment: datetime) -> int:
+    """Since 1970; a time that names no zone is in UTC."""
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def _last_event_id() -> int | None:
