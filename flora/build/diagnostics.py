@@ -34,7 +34,7 @@ def parse_esbuild(text: str, root: Path) -> tuple[list[Diagnostic], list[Diagnos
         place = _ESBUILD_PLACE.match(block[1]) if len(block) > 1 else None
         message = _ESBUILD_ID.sub("", head[2])
         if place is None:
-            found[head[1]].append(Diagnostic("", 0, 0, explain(message, root)))
+            found[head[1]].append(_diagnostic(root, "", 0, 0, explain(message, root)))
             continue
         path, number = place[1], int(place[2])
         source = _line(root, path, number)
@@ -72,6 +72,10 @@ def parse_tsc(text: str, root: Path) -> list[Diagnostic]:
 
 def explain(message: str, root: Path) -> str:
     """What esbuild says about something it cannot find, in terms of what the author can do."""
+    if (unread := re.match(r"Cannot read file: (.*)$", message)) is not None:
+        path = _shown(root, unread[1])
+        # esbuild finds a file whatever the case of its letters, and then cannot open it.
+        return f'Cannot find "{path}". Is it written exactly as the file is named, upper and lower case?'
     match = re.match(r'Could not resolve "(.*)"$', message)
     if match is None:
         return message
@@ -135,6 +139,7 @@ def code_frame(root: Path, path: str, line: int, column: int) -> str:
 
 def _diagnostic(root: Path, path: str, line: int, column: int, message: str) -> Diagnostic:
     shown = _shown(root, path)
+    message = message.replace(f"{root}/", "")  # no path of this machine leaves it
     return Diagnostic(shown, line, column, message, code_frame(root, path, line, column) if line else "")
 
 
