@@ -11,6 +11,7 @@ response tells the bucket. Source: Discord, Rate Limits.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict, deque
 from typing import Final
 
@@ -22,6 +23,9 @@ GLOBAL_LIMIT: Final = 50
 """Requests per second for each bot (Discord, Rate Limits, "Global Rate Limit")."""
 
 GLOBAL_WINDOW: Final = 1.0
+GLOBAL_WAY: Final = 0.25
+"""Seconds that a request may be under way to Discord, with a new connection, unless its answer is sooner."""
+
 GUILD_CONCURRENCY: Final = 4
 PRUNE_INTERVAL: Final = 60.0
 """Seconds between sweeps of buckets that nobody needs any more."""
@@ -30,24 +34,41 @@ _NEVER: Final = float("inf")
 
 
 class GlobalLimit:
-    """At most `limit` requests leave in any `window` seconds, wherever it starts."""
+    """At most `limit` requests reach Discord in any `window` seconds, wherever it starts.
 
-    __slots__ = ("_blocked_until", "_limit", "_sent", "_window")
+    When a request arrives is not known: at its answer at the latest, or GLOBAL_WAY after it left. To count it
+    from when it left would put the first of one second behind a slow way and the first of the next before it.
+    """
+
+    __slots__ = ("_blocked_until", "_counted", "_limit", "_window")
 
     def __init__(self, limit: int = GLOBAL_LIMIT, window: float = GLOBAL_WINDOW) -> None:
         self._limit = limit
         self._window = window
-        self._sent: deque[float] = deque()
+        self._counted: list[float] = []  # until when each request counts, the earliest first
         self._blocked_until = 0.0
 
     def ready_at(self, now: float) -> float:
-        while self._sent and self._sent[0] + self._window <= now:
-            self._sent.popleft()
-        slot = now if len(self._sent) < self._limit else self._sent[0] + self._window
+        counted = self._counted
+        if counted and counted[0] <= now:
+            del counted[: bisect_right(counted, now)]
+        slot = now if len(counted) < self._limit else counted[len(counted) - self._limit]
         return max(slot, self._blocked_until)
 
-    def record(self, now: float) -> None:
-        self._sent.append(now)
+    def record(self, now: float) -> float:
+        """A request leaves; for `answered`: until when it counts as long as nothing is heard."""
+        until = now + GLOBAL_WAY + self._window
+        insort(self._counted, until)
+        return until
+
+    def answered(self, until: float, now: float) -> None:
+        """The request of which `record` said `until` was answered."""
+        sooner = now + self._window
+        if sooner < until:
+            index = bisect_left(self._counted, until)
+            if index < len(self._counted) and self._counted[index] == until:
+                del self._counted[index]
+                insort(self._counted, sooner)
 
     def block(self, until: float) -> None:
         self._blocked_until = max(self._blocked_until, until)
@@ -56,12 +77,13 @@ class GlobalLimit:
 class Ticket:
     """A request that waits, then (`permit`) is under way."""
 
-    __slots__ = ("bucket_key", "guild", "permit", "route")
+    __slots__ = ("bucket_key", "counts_until", "guild", "permit", "route")
 
     def __init__(self, route: Route, guild: GuildId | None) -> None:
         self.route = route
         self.guild = guild
         self.permit: Permit | None = None
+        self.counts_until: float | None = None  # in the global limit
         self.bucket_key: tuple[str, str] | None = None
 
 
@@ -168,6 +190,8 @@ class RateLimiter:
         """
         permit = self._end(ticket)
         route = ticket.route
+        if ticket.counts_until is not None:
+            self.overall.answered(ticket.counts_until, now)
         if state is None:
             if conclusive and route.key not in self._hashes:
                 self._unlimited.add(route.key)
@@ -243,7 +267,7 @@ class RateLimiter:
         guild.in_flight += 1
         guild.next_at = now + guild.spacing
         if ticket.route.global_limited:
-            self.overall.record(now)
+            ticket.counts_until = self.overall.record(now)
         if ticket.route.key not in self._unlimited:
             ticket.bucket_key = self._bucket_key(ticket.route)
             ticket.permit = self._bucket(ticket.bucket_key).take()

@@ -14,7 +14,6 @@ from flora.playground import control, rest, world
 from flora.playground.errors import DiscordError, OAuthError, PlaygroundRefusedError, unauthorized
 from flora.playground.faults import RestFault
 from flora.playground.forms import is_snowflake
-from flora.playground.limits import Verdict
 from flora.playground.load import api as load_api
 from flora.playground.loopback import is_loopback_host, is_loopback_origin
 from flora.playground.oauth import may_ask
@@ -59,8 +58,8 @@ async def answer(call: Call) -> Answer:
     for fault in call.late_faults:
         result = await _apply(fault) or result
     result.headers.append(("Via", "1.1 flora-playground"))  # without it a 429 is taken for a Cloudflare ban
-    if call.verdict is not None and not call.verdict.is_global:
-        _show(call.verdict, result)
+    if call.verdict is not None:
+        result.headers += call.verdict.headers()
     return result
 
 
@@ -139,16 +138,6 @@ def _limited(seconds: float, scope: str) -> Answer:
     if everything:
         result.headers.append(("X-RateLimit-Global", "true"))
     return result
-
-
-def _show(verdict: Verdict, result: Answer) -> None:
-    result.headers += (
-        ("X-RateLimit-Limit", str(verdict.limit)),
-        ("X-RateLimit-Remaining", str(verdict.remaining)),
-        ("X-RateLimit-Reset", f"{verdict.reset_at:.3f}"),
-        ("X-RateLimit-Reset-After", f"{verdict.reset_after:.3f}"),
-        ("X-RateLimit-Bucket", verdict.bucket),
-    )
 
 
 def error_answer(error: Exception, call: Call) -> Answer:

@@ -68,6 +68,18 @@ class Verdict:
     scope: str = "user"
     is_global: bool = False
 
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """How an answer tells of its bucket. The global limit has none."""
+        if self.is_global:
+            return ()
+        return (
+            ("X-RateLimit-Limit", str(self.limit)),
+            ("X-RateLimit-Remaining", str(self.remaining)),
+            ("X-RateLimit-Reset", f"{self.reset_at:.3f}"),
+            ("X-RateLimit-Reset-After", f"{self.reset_after:.3f}"),
+            ("X-RateLimit-Bucket", self.bucket),
+        )
+
 
 @dataclass(slots=True)
 class _Window:

@@ -70,6 +70,7 @@ class Run:
     _answered: int = 0
     _expired: int = 0
     _unmatched: int = 0
+    _start: float = math.inf
     _begin: float = math.inf
     _end: float = math.inf
     _cpu: tuple[float, float] = (0.0, 0.0)
@@ -83,7 +84,8 @@ class Run:
         kept, scale = self.model.messages_kept, self.limits.scale
         self.model.messages_kept, self.limits.scale = self.plan.keep, self.plan.rate_limit_scale
         unlisten = self.model.listen(self._on_dispatch)
-        self._begin = trio.current_time() + self.plan.warmup
+        self._start = trio.current_time()
+        self._begin = self._start + self.plan.warmup
         self._end = self._begin + self.plan.duration
         try:
             async with trio.open_nursery() as nursery:
@@ -143,8 +145,7 @@ class Run:
     # pace
 
     async def _open_loop(self, rate: float) -> None:
-        start = trio.current_time()
-        index = 0
+        start, index = self._start, 0
         while self.stopped is None:
             now = trio.current_time()
             if start + index / rate >= self._end:
