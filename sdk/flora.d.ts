@@ -1225,7 +1225,7 @@ interface PartialEmoji {
 /** `button().setCustomId("yes").setLabel("Yes").setStyle(ButtonStyle.Success)` */
 declare class ButtonBuilder {
   readonly data: ComponentJson;
-  /** Of {@link ButtonStyle}. */
+  /** Of {@link ButtonStyle}; `Secondary` without it. */
   setStyle(style: number): this;
   /** Up to 100 characters; comes back in `componentInteraction`. */
   setCustomId(customId: string): this;
@@ -1307,7 +1307,7 @@ declare class InputTextBuilder {
   constructor(customId: string);
   readonly data: ComponentJson;
   setCustomId(customId: string): this;
-  /** Of {@link InputTextStyle}. */
+  /** Of {@link InputTextStyle}; `Short` without it. */
   setStyle(style: number): this;
   setMinLength(min: number): this;
   setMaxLength(max: number): this;
@@ -1330,7 +1330,7 @@ declare class FileUploadBuilder {
 }
 declare const fileUpload: (customId: string) => FileUploadBuilder;
 
-/** Text as a component. Messages with it need the flag `MessageFlags.IS_COMPONENTS_V2`, and have no content. */
+/** Text as a component. Messages with it have no content, embeds or poll; flora sets `MessageFlags.IS_COMPONENTS_V2`. */
 declare class TextDisplayBuilder {
   constructor(content: string);
   readonly data: ComponentJson;
@@ -2252,6 +2252,10 @@ declare class DiscordHttpError extends Error {
   readonly status: number;
   /** Discord's own, such as 50013 for missing permissions; 0 when there is none. */
   readonly discordCode: number;
+  /** Method and path, without ids: `"POST /channels/{channel_id}/messages"`. */
+  readonly route?: string;
+  /** What is wrong with which field, as Discord says it; the message names the first ones. */
+  readonly errors?: RawJson;
 }
 
 /** Discord wants the bot to wait longer than a call may take. */

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any, Final
+
 from flora.engine.api import OpError
 from flora.gateway.errors import DiscordHttpError, RateLimitedError, RestError, RestSuspendedError
+
+_MAX_FAULTS: Final = 5
+"""Of a refused body in a message; `errors` has them all."""
+_MAX_FAULT: Final = 200  # characters
+_MAX_DEPTH: Final = 16
 
 
 def invalid_input(field: str, reason: str) -> OpError:
@@ -24,8 +32,10 @@ def unknown_op(name: str) -> OpError:
 
 
 def discord_http(error: DiscordHttpError) -> OpError:
+    faults = list(_faults(error.errors, "", _MAX_DEPTH))
+    more = [] if len(faults) <= _MAX_FAULTS else [f"  … and {len(faults) - _MAX_FAULTS} more"]
     return OpError(
-        error.message,
+        "\n".join([error.message, *(f"  {each[:_MAX_FAULT]}" for each in faults[:_MAX_FAULTS]), *more]),
         name="DiscordHttpError",
         code=error.code,
         extra={
@@ -35,6 +45,25 @@ def discord_http(error: DiscordHttpError) -> OpError:
             **({"errors": error.errors} if error.errors is not None else {}),
         },
     )
+
+
+def _faults(tree: Any, path: str, depth: int) -> Iterator[str]:
+    """Discord's tree of invalid fields as `embeds[0].title: Must be 256 or fewer in length.`, one by one.
+
+    Source: Discord API Reference, "Error Messages": each key is a field or the index of an element, the
+    leaf is a list `_errors`. What does not look like it is passed over.
+    """
+    if not isinstance(tree, dict) or depth == 0:
+        return
+    for key, value in tree.items():
+        if key == "_errors" and isinstance(value, list):
+            for each in value:
+                if isinstance(each, dict) and isinstance(each.get("message"), str):
+                    yield f"{path}: {each['message']}" if path else each["message"]
+        elif key.isdecimal():
+            yield from _faults(value, f"{path}[{key}]", depth - 1)
+        else:
+            yield from _faults(value, f"{path}.{key}" if path else key, depth - 1)
 
 
 def rate_limited(error: RateLimitedError | RestSuspendedError) -> OpError:

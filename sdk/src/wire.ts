@@ -1,4 +1,4 @@
-import { ComponentType } from "./constants";
+import { ButtonStyles, ComponentType, InputTextStyles, MessageFlags } from "./constants";
 import { invalid } from "./errors";
 import { Array, Set, Uint8Array } from "./intrinsics";
 import { arrayOf, defined, isObject, type Json } from "./json";
@@ -11,12 +11,35 @@ import { arrayOf, defined, isObject, type Json } from "./json";
 /** The fields of a message, wherever it goes. What needs no translation is passed on for the host to judge. */
 export function wireMessage(body: Json): Json {
   const out = { ...body };
-  if (Array.isArray(body.components)) out.components = wireComponents(body.components);
+  if (Array.isArray(body.components)) {
+    const components = wireComponents(body.components);
+    out.components = components;
+    if (components.some((each) => standsAlone.has(each.type))) out.flags = flagsOfLayout(body);
+  }
   if (Array.isArray(body.attachments)) {
     out.attachments = body.attachments.map((each) => wireFile(each, "attachments[]"));
   }
   if (isObject(body.poll)) out.poll = { ...body.poll, answers: arrayOf(body.poll.answers).map(wirePollAnswer) };
   return out;
+}
+
+/** What only messages have that are nothing but components, which a flag says. */
+const standsAlone = new Set<unknown>([
+  ComponentType.Section,
+  ComponentType.TextDisplay,
+  ComponentType.MediaGallery,
+  ComponentType.File,
+  ComponentType.Separator,
+  ComponentType.Container,
+]);
+
+function flagsOfLayout(body: Json): unknown {
+  const { content, embeds, poll, flags } = body;
+  if ((content ?? "") !== "" || arrayOf(embeds).length > 0 || isObject(poll)) {
+    throw invalid("components", "texts, sections and their like stand alone: put the content into a textDisplay, and leave embeds and poll out");
+  }
+  // What is no number is for the host to judge.
+  return flags === undefined || typeof flags === "number" ? (flags ?? 0) | MessageFlags.IS_COMPONENTS_V2 : flags;
 }
 
 function wirePollAnswer(answer: unknown): unknown {
@@ -63,6 +86,9 @@ function wireComponent(component: unknown, where: string): Json {
     out.accessory = wireComponent(out.accessory, `${where}.accessory`);
   }
   if (out.type === ComponentType.Separator) out.spacing = spacing(out.spacing);
+  // Discord wants a style of every button and text field; links and premium buttons have theirs from the builder.
+  if (out.type === ComponentType.Button) out.style ??= ButtonStyles.Secondary;
+  if (out.type === ComponentType.InputText) out.style ??= InputTextStyles.Short;
   return defined(out);
 }
 

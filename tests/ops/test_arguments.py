@@ -91,6 +91,35 @@ class TestRefusals:
             "errors": errors,
         }
 
+    async def test_the_message_names_what_is_wrong_with_which_field(self, discord: World) -> None:
+        def wrong(*messages: str) -> Any:
+            return {"_errors": [{"code": "X", "message": each} for each in messages]}
+
+        row = {"0": {"style": wrong("This field is required")}}
+        errors = {
+            "_errors": [{"code": "X", "message": "all of it"}],
+            "components": {"1": {"components": row}},
+        }
+        errors |= {"content": wrong("too long", "too dull"), "nonsense": 5, "deep": {"_errors": [1, {}]}}
+        answer = {"message": "Invalid Form Body", "code": 50035, "errors": errors}
+        discord.give("POST /guilds/100/roles", answer, 400)
+        with pytest.raises(OpError) as caught:
+            await discord.op("create_role", {})
+        assert str(caught.value).splitlines() == [
+            "Discord HTTP error (400): Invalid Form Body (route: POST /guilds/{guild_id}/roles)",
+            "  all of it",
+            "  components[1].components[0].style: This field is required",
+            "  content: too long",
+            "  content: too dull",
+        ]
+        answer["errors"] = {f"field{number}": wrong("x" * 1000) for number in range(9)}
+        discord.give("POST /guilds/100/roles", answer, 400)
+        with pytest.raises(OpError) as caught:
+            await discord.op("create_role", {})
+        lines = str(caught.value).splitlines()
+        assert (len(lines), lines[-1]) == (7, "  … and 4 more")
+        assert len(lines[1]) < 250
+
     async def test_a_rate_limit_says_when_to_come_back(self, discord: World) -> None:
         discord.give("POST /guilds/100/roles", {"message": "slow", "retry_after": 60.5, "global": False}, 429)
         with pytest.raises(OpError) as caught:

@@ -44,6 +44,42 @@ class TestToAMessage:
             async with guild(engine, on_message(f"await ctx.reply({body});")) as bot:
                 assert await bot.dispatch("MESSAGE_CREATE", message()) == [("send_message", args)]
 
+    async def test_components_that_stand_alone_need_no_flag(self, engine: Engine) -> None:
+        """Discord wants one of messages that are nothing but components, and refuses them without it."""
+        flag, silent = 1 << 15, 1 << 12
+        for body, flags in [
+            ("{ components: [textDisplay('a')] }", flag),
+            ("{ components: [container().addComponents(textDisplay('a'))], content: '' }", flag),
+            ("{ components: [textDisplay('a')], flags: MessageFlags.SUPPRESS_NOTIFICATIONS }", flag | silent),
+            ("{ components: [textDisplay('a')], flags: MessageFlags.IS_COMPONENTS_V2 }", flag),
+            ("{ components: [button().setCustomId('b').setLabel('B')], content: 'x' }", None),
+        ]:
+            async with guild(engine, on_message(f"await ctx.reply({body});")) as bot:
+                [(_, args)] = await bot.dispatch("MESSAGE_CREATE", message())
+                assert args.get("flags") == flags
+        for more in ("content: 'x'", "embeds: [embed()]", "poll: { question: 'q', answers: ['a'] }"):
+            body = f"{{ components: [textDisplay('a')], {more} }}"
+            async with guild(engine, on_message(f"await ctx.reply({body});")) as bot:
+                with pytest.raises(HandlerError, match="stand alone: put the content into a textDisplay"):
+                    await bot.dispatch("MESSAGE_CREATE", message())
+
+    async def test_buttons_and_text_fields_have_a_style(self, engine: Engine) -> None:
+        """The builders say what was set, as the original's do; Discord gets what it wants of each."""
+        script = on_slash("""
+            const link = button().setUrl('https://a.test').setLabel('L');
+            await ctx.reply({ components: [button().setCustomId('b').setLabel('B'), link] });
+            console.log(JSON.stringify(button().setCustomId('b')));
+        """)
+        async with guild(engine, script) as bot:
+            [(_, args)] = await bot.dispatch("INTERACTION_CREATE", slash("x"))
+            assert [row["components"][0]["style"] for row in args["components"]] == [2, 5]
+            assert bot.host.logs == [("info", '{"type":2,"custom_id":"b"}')]
+        fields = "[label('Name').setComponent(inputText('name'))]"
+        show = f"await ctx.showModal({{ customId: 'm', title: 't', components: {fields} }});"
+        async with guild(engine, on_slash(show)) as bot:
+            [(_, args)] = await bot.dispatch("INTERACTION_CREATE", slash("x"))
+            assert args["components"][0]["component"]["style"] == 1
+
     async def test_a_reply_returns_the_message_that_was_made(self, engine: Engine) -> None:
         script = on_message("const made = await ctx.reply('a'); await ctx.followUp(made.id);")
         async with guild(engine, script, {"send_message": sent}) as bot:
@@ -100,8 +136,8 @@ class TestToAMessage:
 
     async def test_builders_bare_buttons_and_files_become_what_the_op_takes(self, engine: Engine) -> None:
         script = on_message("""
+            await ctx.edit({ embeds: [embed().setTitle("T")] });
             await ctx.reply({
-                embeds: [embed().setTitle("T")],
                 components: [
                     button().setCustomId("a"),
                     roleSelect("r").addDefaultRole("1").addDefaultValue("2", "role"),
@@ -115,11 +151,11 @@ class TestToAMessage:
             });
         """)
         async with guild(engine, script) as bot:
-            [(_, args)] = await bot.dispatch("MESSAGE_CREATE", message())
+            [(_, edited), (_, args)] = await bot.dispatch("MESSAGE_CREATE", message())
             defaults = [{"id": "1", "type": "role"}, {"id": "2", "type": "role"}]
-            assert args["embeds"] == [{"title": "T"}]
+            assert edited["embeds"] == [{"title": "T"}]
             assert args["components"] == [
-                {"type": 1, "components": [{"type": 2, "custom_id": "a"}]},
+                {"type": 1, "components": [{"type": 2, "custom_id": "a", "style": 2}]},
                 {"type": 1, "components": [{"type": 6, "custom_id": "r", "default_values": defaults}]},
                 {
                     "type": 17,
@@ -236,7 +272,7 @@ class TestToAnInteraction:
         async with guild(engine, script) as bot:
             with pytest.raises(HandlerError, match="a modal must be the first response"):
                 await bot.dispatch("INTERACTION_CREATE", slash("x"))
-            components = [{"type": 18, "label": "L", "component": {"type": 4, "custom_id": "i"}}]
+            components = [{"type": 18, "label": "L", "component": {"type": 4, "custom_id": "i", "style": 1}}]
             assert bot.host.ops == [
                 ("show_modal", {**FIRST, "customId": "m", "title": "T", "components": components})
             ]
