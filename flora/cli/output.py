@@ -10,7 +10,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TextIO
 
 from flora.errors import FloraError
@@ -52,6 +52,14 @@ def note(text: str) -> None:
 def say_json(value: Any) -> None:
     """`value` as JSON for programs."""
     print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)
+
+
+def say_done(word: str, answer: Mapping[str, Any], *keys: str, json: bool) -> None:
+    """That something was done, and to what: these keys of the answer; or the answer as JSON."""
+    if json:
+        say_json(answer)
+    else:
+        say(" ".join([styled(word, "green"), *(plain(answer[key]) for key in keys)]))
 
 
 def complain(error: FloraError) -> None:

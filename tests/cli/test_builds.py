@@ -109,7 +109,7 @@ async def test_a_log_is_followed_to_the_end_and_tells_by_its_exit_code(flora: Fl
 async def test_a_build_is_cancelled_once(flora: Flora, served: Served) -> None:
     build = record(served, 1)
     ran = await flora("builds", "cancel", build.id)
-    assert (ran.code, ran.out) == (0, f"cancelled build {build.id}\n")
+    assert (ran.code, ran.out) == (0, f"cancelled {build.id}\n")
     assert served.builds.records[build.id].status == "cancelled"
     again = await flora("builds", "cancel", build.id)
     assert (again.code, again.err) == (1, "error: it has ended.\n")

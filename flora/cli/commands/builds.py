@@ -96,14 +96,11 @@ def add_to(app: typer.Typer) -> None:
     ) -> None:
         """End a build that waits or runs. One that has ended, or is being deployed, is left as it is."""
         from flora.cli.client import connect
-        from flora.cli.output import plain, say, say_json, styled
+        from flora.cli.output import say_done
 
         with connect(api, token) as client:
             answer = client.delete(f"/builds/{segment(build)}")
-        if json:
-            say_json(answer)
-        else:
-            say(f"{styled('cancelled', 'green')} build {plain(answer['id'])}")
+        say_done("cancelled", answer, "id", json=json)
 
 
 def _row(build: dict[str, Any]) -> tuple[object, ...]:

@@ -8,7 +8,7 @@ import typer
 
 from flora.cli import options
 from flora.cli.paths import segment
-from flora.cli.runs import Cursor, Limit, say_history, time_of
+from flora.cli.runs import Cursor, Limit, show_history, show_list, time_of
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The job's name, as in cron(NAME, ...).")]
 
@@ -29,17 +29,16 @@ def add_to(app: typer.Typer) -> None:
         token: options.Token = None,
     ) -> None:
         """A script's cron jobs, when each runs next, and how its last run ended. Times in UTC."""
-        from flora.cli.client import connect
-        from flora.cli.output import note, say_json, table
-
-        with connect(api, token) as client:
-            answer = client.get(f"/cron/{guild}")
-        if json:
-            say_json(answer)
-        elif not answer["items"]:
-            note('this guild has no cron jobs; a script makes one with cron("name", "0 9 * * *", ...).')
-        else:
-            table(("name", "times", "time zone", "next", "last", "outcome"), map(_row, answer["items"]))
+        show_list(
+            f"/cron/{guild}",
+            {},
+            ("name", "times", "time zone", "next", "last", "outcome"),
+            _row,
+            nothing='this guild has no cron jobs; a script makes one with cron("name", "0 9 * * *", ...).',
+            json=json,
+            api=api,
+            token=token,
+        )
 
     @group.command(epilog="Example: flora cron run 100000000000000001 good-morning")
     def run(
@@ -51,14 +50,11 @@ def add_to(app: typer.Typer) -> None:
     ) -> None:
         """Run a job once, now, beside its times."""
         from flora.cli.client import connect
-        from flora.cli.output import plain, say, say_json, styled
+        from flora.cli.output import say_done
 
         with connect(api, token) as client:
             answer = client.post(f"/cron/{guild}/{segment(name)}/run")
-        if json:
-            say_json(answer)
-        else:
-            say(f"{styled('started', 'green')} {plain(answer['name'])} {plain(answer['event_id'])}")
+        say_done("started", answer, "name", "event_id", json=json)
 
     @group.command(epilog="Example: flora cron history 100000000000000001 good-morning")
     def history(
@@ -71,16 +67,7 @@ def add_to(app: typer.Typer) -> None:
         token: options.Token = None,
     ) -> None:
         """How runs ended, newest first. Times in UTC."""
-        from flora.cli.client import connect
-        from flora.cli.output import say_json
-
-        job = "" if name is None else f"/{segment(name)}"
-        with connect(api, token) as client:
-            answer = client.get(f"/cron/{guild}{job}/history", {"limit": limit, "cursor": cursor})
-        if json:
-            say_json(answer)
-        else:
-            say_history(answer)
+        show_history(f"/cron/{guild}", name, limit, cursor, json=json, api=api, token=token)
 
 
 def _row(job: dict[str, Any]) -> tuple[object, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -82,7 +82,12 @@ def add_to(app: typer.Typer) -> None:
         token: options.Token = None,
     ) -> None:
         """Give the event to the script again. When it fails again, it is a dead letter again."""
-        _change("POST", guild, letter, "replayed", json=json, api=api, token=token)
+        from flora.cli.client import connect
+        from flora.cli.output import say_done
+
+        with connect(api, token) as client:
+            answer = client.post(f"{_path(guild)}/{letter}/replay")
+        say_done("replayed", answer, "name", "event_id", json=json)
 
     @group.command(epilog="Example: flora dead-letters drop 100000000000000001 7")
     def drop(
@@ -93,24 +98,13 @@ def add_to(app: typer.Typer) -> None:
         token: options.Token = None,
     ) -> None:
         """Remove a dead letter for good."""
-        _change("DELETE", guild, letter, "dropped", json=json, api=api, token=token)
+        from flora.cli.client import connect
+        from flora.cli.output import say_done
+
+        with connect(api, token) as client:
+            answer = client.delete(f"{_path(guild)}/{letter}")
+        say_done("dropped", answer, "name", "event_id", json=json)
 
 
 def _path(guild: str) -> str:
-
     return f"/guilds/{guild}/dead-letters"
-
-
-def _change(
-    method: str, guild: str, letter: int, done: str, *, json: bool, api: str | None, token: str | None
-) -> None:
-    from flora.cli.client import connect
-    from flora.cli.output import plain, say, say_json, styled
-
-    path = f"{_path(guild)}/{letter}"
-    with connect(api, token) as client:
-        answer: dict[str, Any] = client.delete(path) if method == "DELETE" else client.post(f"{path}/replay")
-    if json:
-        say_json(answer)
-    else:
-        say(f"{styled(done, 'green')} {plain(answer['name'])} {plain(answer['event_id'])}")

@@ -8,7 +8,7 @@ import typer
 
 from flora.cli import options
 from flora.cli.paths import segment
-from flora.cli.runs import Cursor, Limit, say_history, time_of
+from flora.cli.runs import Cursor, Limit, show_history, show_list, time_of
 
 Key = Annotated[str, typer.Argument(metavar="KEY", help="The task's key, as the list shows it.")]
 
@@ -30,17 +30,16 @@ def add_to(app: typer.Typer) -> None:
         token: options.Token = None,
     ) -> None:
         """Tasks that are not done, the next one first, those that were given up last. Times in UTC."""
-        from flora.cli.client import connect
-        from flora.cli.output import note, say_json, table
-
-        with connect(api, token) as client:
-            answer = client.get(f"/tasks/{guild}", {"prefix": prefix})
-        if json:
-            say_json(answer)
-            return
-        if not answer["items"]:
-            note("there are none.")
-        table(("key", "state", "next", "failures", "error"), map(_row, answer["items"]))
+        show_list(
+            f"/tasks/{guild}",
+            {"prefix": prefix},
+            ("key", "state", "next", "failures", "error"),
+            _row,
+            nothing="there are none.",
+            json=json,
+            api=api,
+            token=token,
+        )
 
     @group.command(epilog="Example: flora tasks schedule 100000000000000001 reminder:7 --in 10m")
     def schedule(
@@ -92,7 +91,12 @@ def add_to(app: typer.Typer) -> None:
         token: options.Token = None,
     ) -> None:
         """Have a task done now, also one that was given up."""
-        _change("POST", guild, key, "started", json=json, api=api, token=token)
+        from flora.cli.client import connect
+        from flora.cli.output import say_done
+
+        with connect(api, token) as client:
+            answer = client.post(f"/tasks/{guild}/{segment(key)}/run")
+        say_done("started", answer, "key", json=json)
 
     @group.command(epilog="Example: flora tasks cancel 100000000000000001 reminder:7")
     def cancel(
@@ -103,7 +107,12 @@ def add_to(app: typer.Typer) -> None:
         token: options.Token = None,
     ) -> None:
         """Forget a task. An attempt that has begun goes on."""
-        _change("DELETE", guild, key, "cancelled", json=json, api=api, token=token)
+        from flora.cli.client import connect
+        from flora.cli.output import say_done
+
+        with connect(api, token) as client:
+            answer = client.delete(f"/tasks/{guild}/{segment(key)}")
+        say_done("cancelled", answer, "key", json=json)
 
     @group.command(epilog="Example: flora tasks history 100000000000000001 reminder:7")
     def history(
@@ -116,33 +125,9 @@ def add_to(app: typer.Typer) -> None:
         token: options.Token = None,
     ) -> None:
         """How attempts ended, newest first, also of tasks that are done. Times in UTC."""
-        from flora.cli.client import connect
-        from flora.cli.output import say_json
-
-        task = "" if key is None else f"/{segment(key)}"
-        with connect(api, token) as client:
-            answer = client.get(f"/tasks/{guild}{task}/history", {"limit": limit, "cursor": cursor})
-        if json:
-            say_json(answer)
-        else:
-            say_history(answer)
+        show_history(f"/tasks/{guild}", key, limit, cursor, json=json, api=api, token=token)
 
 
 def _row(task: dict[str, Any]) -> tuple[object, ...]:
     error = (task["error"] or "").partition("\n")[0]
     return task["key"], task["state"], time_of(task["next_at"]), task["failures"], error
-
-
-def _change(
-    method: str, guild: str, key: str, done: str, *, json: bool, api: str | None, token: str | None
-) -> None:
-    from flora.cli.client import connect
-    from flora.cli.output import plain, say, say_json, styled
-
-    path = f"/tasks/{guild}/{segment(key)}"
-    with connect(api, token) as client:
-        answer: dict[str, Any] = client.delete(path) if method == "DELETE" else client.post(f"{path}/run")
-    if json:
-        say_json(answer)
-    else:
-        say(f"{styled(done, 'green')} {plain(answer['key'])}")
