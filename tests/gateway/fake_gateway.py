@@ -79,7 +79,7 @@ class FakeGateway:
         self.on_identify: Callable[[Link], Awaitable[bool]] | None = None
         self._changed = trio.Event()
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = 30.0) -> None:
         with trio.fail_after(seconds):
             while not condition():
                 await self._changed.wait()

@@ -19,7 +19,7 @@ from flora.net.http import (
 )
 from tests.net.loopback import Answer, Request, Stream, http_server, raw_server, trusting_tls
 
-DEADLINE = 5.0
+DEADLINE = 30.0
 
 
 async def echo(request: Request) -> Answer:
@@ -96,16 +96,21 @@ async def test_a_storm_of_cancellations_never_mixes_up_answers() -> None:
 
 
 async def test_a_connection_that_the_server_closed_while_idle_is_replaced() -> None:
+    closed = 0
+
     async def connection(stream: Stream) -> None:
+        nonlocal closed
         await stream.receive_some(65536)
         await stream.send_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
         await stream.aclose()
+        closed += 1
 
     async with raw_server(connection) as port, HttpClient() as client:
-        for _ in range(5):
+        for number in range(5):
             response = await client.request("POST", f"http://127.0.0.1:{port}/", body=b"x", deadline=DEADLINE)
             assert response.body == b"ok"
-            await trio.sleep(0.01)  # for the server's end to arrive
+            while closed <= number:
+                await trio.sleep(0.001)
 
 
 @pytest.mark.parametrize(("method", "attempts"), [("GET", 3), ("DELETE", 3), ("POST", 2), ("PATCH", 2)])

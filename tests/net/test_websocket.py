@@ -21,7 +21,7 @@ from flora.net.connector import Connector
 from flora.net.websocket import WebSocketClosedError, WebSocketHandshakeError, connect
 from tests.net.loopback import Stream, raw_server, server_tls, trusting_tls
 
-DEADLINE = 5.0
+DEADLINE = 30.0
 
 
 @asynccontextmanager

@@ -82,7 +82,7 @@ async def run_bot(
 ) -> None:
     """Register the commands and answer until cancelled or disconnected."""
     headers = {"Authorization": f"Bot {BOT_TOKEN}"}
-    async with httpx.AsyncClient(base_url=info.rest_url, headers=headers, timeout=10) as rest:
+    async with httpx.AsyncClient(base_url=info.rest_url, headers=headers, timeout=30) as rest:
         registered = await rest.put(f"/applications/{info.application_id}/commands", json=COMMANDS)
         registered.raise_for_status()
         async with open_gateway(info.gateway_url) as gateway, trio.open_nursery() as nursery:

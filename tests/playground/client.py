@@ -14,7 +14,7 @@ import zstandard
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
 
 ALL_INTENTS = (1 << 17) - 1 | 1 << 20 | 1 << 21 | 1 << 24 | 1 << 25
-DEADLINE = 5.0
+DEADLINE = 30.0
 
 
 class Gateway:

@@ -28,14 +28,14 @@ def model() -> Model:
 @pytest.fixture
 async def limited(model: Model, nursery: trio.Nursery) -> PlaygroundInfo:
     """With Discord's rate limits."""
-    with trio.fail_after(10):
+    with trio.fail_after(30):
         return await nursery.start(partial(serve, ANY_PORT, state=model))
 
 
 @pytest.fixture
 async def info(limited: PlaygroundInfo) -> PlaygroundInfo:
     """Without rate limits, which most tests are not about."""
-    async with httpx.AsyncClient(base_url=limited.page_url) as client:
+    async with httpx.AsyncClient(base_url=limited.page_url, timeout=30) as client:
         await client.post("/playground/api/settings", json={"rate_limit_scale": 0})
     return limited
 
@@ -56,7 +56,7 @@ async def ann(info: PlaygroundInfo) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def control(info: PlaygroundInfo) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=f"{info.page_url}/playground/api", timeout=10) as client:
+    async with httpx.AsyncClient(base_url=f"{info.page_url}/playground/api", timeout=30) as client:
         yield client
 
 
@@ -75,7 +75,7 @@ def rest(info: PlaygroundInfo, token: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         base_url=info.rest_url,
         headers={"Authorization": f"Bot {token}"},
-        timeout=10,
+        timeout=30,
         trust_env=False,
         event_hooks={"response": [_check] if openapi.available() else []},
     )

@@ -110,7 +110,7 @@ def model(clock: ManualClock) -> Model:
 
 @pytest.fixture
 async def login(info: PlaygroundInfo) -> AsyncIterator[Login]:
-    async with httpx.AsyncClient(base_url=info.page_url, timeout=10, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=info.page_url, timeout=30, trust_env=False) as http:
         yield Login(http, info)
 
 

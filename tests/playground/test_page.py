@@ -19,7 +19,7 @@ from flora.playground import PlaygroundInfo
 from .bot import run_bot
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-DEADLINE = 10_000  # milliseconds that the page may take for anything
+DEADLINE = 30_000  # milliseconds that the page may take for anything
 
 pytestmark = [
     pytest.mark.browser,

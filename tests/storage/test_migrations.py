@@ -97,23 +97,32 @@ async def test_hosts_that_start_together_apply_each_migration_once(empty: Databa
 
 
 async def test_a_host_waits_while_another_migrates(empty: Database) -> None:
-    holding, release = trio.Event(), trio.Event()
+    state = {"held": False, "release": False}
+    applied: list[str] = []
 
     async def holder() -> None:
         async def unit(con: Connection) -> None:
             await con.execute("select pg_advisory_xact_lock($1)", LOCK_KEY)
-            await con.execute("select pg_sleep(0.3)")
+            state["held"] = True
+            while not state["release"]:
+                await con.execute("select pg_sleep(0.01)")
 
-        holding.set()
-        await empty.transact(unit)
-        release.set()
+        await empty.transact(unit, deadline=60)
 
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(holder)
-        await holding.wait()
-        await trio.sleep(0.1)
-        await Migrator(empty, [ONE]).apply()
-        assert release.is_set()
+    async def migrate() -> None:
+        applied.extend(await Migrator(empty, [ONE]).apply())
+
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(holder)
+            while not state["held"]:
+                await trio.sleep(0.01)
+            nursery.start_soon(migrate)
+            await trio.sleep(0.2)  # long enough to go wrong; right it is however long it takes
+            assert applied == []
+            assert await tables(empty) == set()
+            state["release"] = True
+    assert applied == ["0001_one"]
 
 
 async def test_a_cancelled_migration_is_rolled_back(empty: Database) -> None:

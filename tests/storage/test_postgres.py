@@ -98,11 +98,12 @@ async def test_a_storm_of_cancellations_leaves_the_pool_healthy(db: Database) ->
 
 
 async def test_a_unit_past_its_deadline_is_cancelled_on_the_server(db: Database) -> None:
-    with trio.fail_after(10), pytest.raises(DatabaseTimeoutError, match=r"within 0\.1 s"):
+    with trio.fail_after(30), pytest.raises(DatabaseTimeoutError, match=r"within 0\.1 s"):
         await db.run(lambda con: con.execute("select pg_sleep(30)"), deadline=0.1)
     sleeping = await db.run(
         lambda con: con.fetchval(
-            "select count(*) from pg_stat_activity where query = 'select pg_sleep(30)' and state = 'active'"
+            "select count(*) from pg_stat_activity where query = 'select pg_sleep(30)' "
+            "and state = 'active' and datname = current_database()"
         )
     )
     assert sleeping == 0
@@ -115,7 +116,7 @@ async def test_the_wait_for_a_connection_counts_toward_the_deadline(db: Database
         for _ in range(db.statistics().max_connections):
             nursery.start_soon(lambda: db.run(lambda con: con.execute("select pg_sleep(60)"), deadline=90))
         await trio.testing.wait_all_tasks_blocked(0.05)
-        with trio.fail_after(10), pytest.raises(DatabaseTimeoutError):
+        with trio.fail_after(30), pytest.raises(DatabaseTimeoutError):
             await db.run(lambda con: con.fetchval("select 1"), deadline=0.1)
         nursery.cancel_scope.cancel()
     await healthy(db)
@@ -251,7 +252,7 @@ async def test_no_server_is_one_line_without_the_password(url: str, says: str) -
 
 async def test_a_missing_database_is_told_at_once(database_url: str) -> None:
     async with open_aio():
-        with trio.fail_after(10), pytest.raises(StartupError, match="does not exist"):
+        with trio.fail_after(30), pytest.raises(StartupError, match="does not exist"):
             async with Database.open(database_url.replace("flora_test_", "flora_none_"), connect_deadline=60):
                 pass
 
@@ -284,7 +285,7 @@ async def test_a_server_that_hangs_costs_its_deadline_and_little_more(tmp_path: 
                 for pid in (backend, server.pid):
                     os.kill(pid, signal.SIGSTOP)
                 try:
-                    with trio.fail_after(8), pytest.raises(DatabaseTimeoutError):
+                    with trio.fail_after(30), pytest.raises(DatabaseTimeoutError):
                         await db.run(lambda con: con.fetchval("select 1"), deadline=0.3)
                 finally:
                     for pid in (backend, server.pid):
