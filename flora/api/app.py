@@ -217,4 +217,4 @@ def _serve_description(app: QuartTrio) -> None:
     @hide
     @public
     async def openapi() -> dict[str, Any]:
-        return describe(app)
+        return await describe(app)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
+import trio
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 from quart import Response, request
@@ -31,6 +32,7 @@ REDIRECT_ATTRIBUTE: Final = "_flora_redirect"
 ARCHIVE_ATTRIBUTE: Final = "_flora_archive"
 WRITTEN_ATTRIBUTE: Final = "_flora_written"
 DESCRIPTION: Final = "FLORA_DESCRIPTION"
+LOCK: Final = "FLORA_DESCRIPTION_LOCK"
 FORM: Final = "application/x-www-form-urlencoded"
 ZIP: Final = "application/zip"
 REF_TEMPLATE: Final = "#/components/schemas/{model}"
@@ -190,11 +192,17 @@ def redirects(description: str) -> Callable[[View], View]:
     return decorate
 
 
-def describe(app: Any) -> dict[str, Any]:
-    """The description of an application; made once, since the routes do not change while flora runs."""
-    described: dict[str, Any] | None = app.extensions.get(DESCRIPTION)
-    if described is None:
-        described = app.extensions[DESCRIPTION] = app.extensions["QUART_SCHEMA"].openapi_provider.schema()
+async def describe(app: Any) -> dict[str, Any]:
+    """The description of an application; made once, since the routes do not change while flora runs.
+
+    In a thread: it takes most of a second.
+    """
+    lock: trio.Lock = app.extensions.setdefault(LOCK, trio.Lock())
+    async with lock:
+        if DESCRIPTION not in app.extensions:
+            make = app.extensions["QUART_SCHEMA"].openapi_provider.schema
+            app.extensions[DESCRIPTION] = await trio.to_thread.run_sync(make)
+    described: dict[str, Any] = app.extensions[DESCRIPTION]
     return described
 
 

@@ -70,6 +70,8 @@ OPERATOR_SECRET = "operator-secret-for-tests"
 GARDEN = GuildId("100000000000000001")
 ORCHARD = GuildId("100000000000000002")
 API_SECRET = "x" * 32
+PATIENCE = 60.0
+"""Seconds that anything may take on a machine that has much else to do."""
 
 
 class RollbackRefusedError(FloraError):
@@ -406,7 +408,7 @@ class ActorRow:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for something that announces itself to nobody."""
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE):
         while not condition():
             await trio.sleep(0.01)
 
@@ -456,12 +458,12 @@ class Served:
             base_url=self.url,
             headers={CSRF_HEADER: cookies.csrf_token(session_id)},
             cookies={"flora_session": f"{session_id}.{cookies.sign(session_id)}"},
-            timeout=10,
+            timeout=PATIENCE,
         )
 
     def client(self, *, token: str | None = OPERATOR_SECRET) -> httpx.AsyncClient:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=10)
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=PATIENCE)
 
 
 @asynccontextmanager
@@ -577,5 +579,5 @@ async def _serving(
             stopped=stopped,
         )
         shutdown.set()
-        with trio.fail_after(10):
+        with trio.fail_after(PATIENCE):
             await stopped.wait()

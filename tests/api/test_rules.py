@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import threading
 from dataclasses import MISSING, replace
 from typing import Any
 
@@ -15,12 +16,14 @@ from quart_trio import QuartTrio
 
 from flora.api import Limits, Services, create_app
 from flora.api.buckets import RATES, Rate
+from flora.api.openapi import FloraOpenAPI
 from tests.api.matrix import RIGHTS, concrete
 from tests.api.served import (
     GARDEN,
     OPERATOR_SECRET,
     Served,
     serving,
+    until,
 )
 
 PROTECTED = [route for route, needed in RIGHTS.items() if needed != "public"]
@@ -156,7 +159,7 @@ async def test_a_body_that_does_not_arrive_ends_in_408_and_the_connection_closes
                 f"POST /deployments HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {OPERATOR_SECRET}\r\n"
                 "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{".encode()
             )
-            with trio.fail_after(10):
+            with trio.fail_after(60):
                 answer = b"".join([chunk async for chunk in stream])
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 408")
@@ -186,6 +189,36 @@ async def test_the_description_names_the_failures_of_a_route(api: httpx.AsyncCli
     assert set(logs) == {"application/json", "text/event-stream"}
     health = description["paths"]["/health"]["get"]
     assert health["security"] == []
+
+
+async def test_the_description_is_made_once_and_beside_what_else_is_asked(
+    served: Served, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    let_go = threading.Event()
+    make = FloraOpenAPI.schema
+
+    def held(self: FloraOpenAPI) -> Any:
+        made.append(1)
+        assert let_go.wait(60)
+        return make(self)
+
+    monkeypatch.setattr(FloraOpenAPI, "schema", held)
+    answers: list[Any] = []
+
+    async def ask() -> None:
+        answers.append((await api.get("/openapi.json")).json())
+
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            nursery.start_soon(ask)
+            await until(lambda: made == [1])
+            assert (await api.get("/health")).status_code == 200
+            let_go.set()
+    finally:
+        let_go.set()
+    assert (len(made), answers[0]) == (1, answers[1])
 
 
 async def test_every_reference_of_the_description_leads_somewhere(api: httpx.AsyncClient) -> None:

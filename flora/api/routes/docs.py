@@ -83,7 +83,7 @@ async def start() -> Response:
 @hide
 @public
 async def description() -> dict[str, Any]:
-    older: dict[str, Any] = _as_3_0(describe(current_app))
+    older: dict[str, Any] = _as_3_0(await describe(current_app))
     older["openapi"] = "3.0.3"
     return older
 
