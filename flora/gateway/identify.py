@@ -52,7 +52,7 @@ class _Bucket:
 
 
 class IdentifyGate:
-    """Shared by all shards of a bot. The budget is what `/gateway/bot` said (`update`)."""
+    """Shared by all shards of a bot. The budget is what `/gateway/bot` said, counted down."""
 
     def __init__(
         self,

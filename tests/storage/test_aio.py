@@ -99,8 +99,26 @@ async def test_a_bridge_can_be_carried_to_tasks_outside_its_block() -> None:
     assert results == [7]
 
 
+def _takes(node: ast.AST) -> bool:
+    """`pool.acquire`, under whatever name a pool has."""
+    if not isinstance(node, ast.Attribute) or node.attr != "acquire":
+        return False
+    owner = node.value
+    name = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
+    return "pool" in name.lower()
+
+
+def _gives_back(node: ast.AST) -> bool:
+    """A `try` whose `finally` releases something."""
+    return isinstance(node, ast.Try) and any(
+        isinstance(each, ast.Attribute) and each.attr.endswith("release")
+        for statement in node.finalbody
+        for each in ast.walk(statement)
+    )
+
+
 class _Finder(ast.NodeVisitor):
-    """Uses of asyncio outside the bridge, and half units crossing it."""
+    """Uses of asyncio outside the bridge, half units crossing it, and units that are halves."""
 
     def __init__(self) -> None:
         self.found: list[str] = []
@@ -114,6 +132,16 @@ class _Finder(ast.NodeVisitor):
         module = node.module or ""
         if node.level == 0 and module.split(".")[0] in {"asyncio", "trio_asyncio"}:
             self.found.append(f"line {node.lineno}: from {module}")
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
+        blocks = [item for each in ast.walk(node) if isinstance(each, ast.AsyncWith) for item in each.items]
+        guarded = {id(inner) for item in blocks for inner in ast.walk(item.context_expr)}
+        taken = [each for each in ast.walk(node) if _takes(each) and id(each) not in guarded]
+        if taken and not any(_gives_back(each) for each in ast.walk(node)):
+            self.found.append(
+                f"line {node.lineno}: {node.name} takes a connection that it does not give back"
+            )
+        self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> None:
         function = node.func
@@ -143,10 +171,23 @@ def violations(source: str) -> list[str]:
         "async def f(): await aio(pool.acquire)",
         "async def f(): await self._bridge.run(lambda: self._pool.acquire())",
         "async def f(): await aio(pool.release)",
+        "async def unit(): return await self._pool.acquire()",
     ],
 )
 def test_the_rule_catches_what_it_is_for(source: str) -> None:
     assert violations(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "async def unit():\n    async with pool.acquire() as con, con.transaction(): await con.fetch('x')",
+        "async def unit():\n    c = await pool.acquire()\n    try: ...\n    finally: await pool.release(c)",
+        "async def f(): await semaphore.acquire()",
+    ],
+)
+def test_the_rule_lets_whole_units_pass(source: str) -> None:
+    assert violations(source) == []
 
 
 def test_asyncio_is_used_in_the_bridge_only_and_no_half_unit_crosses_it() -> None:
