@@ -424,7 +424,7 @@ class Host:
         deployer = Deployer(store, runtime, config, manifests.learn, pauses)
         ref = await self._stages.spawn("deployer", deployer, restarts=3)
         patience = config.boot_timeout_secs + config.load_timeout_secs + DEPLOY_AIR_SECS
-        return Deployments(ref, store, pauses, deadline=patience)
+        return Deployments(ref, store, pauses, deployer.pending, deadline=patience)
 
     async def _restore(
         self,

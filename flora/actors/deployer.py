@@ -13,13 +13,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, TypeVar
 from uuid import UUID
 
 import structlog
 import trio
 
 from flora.actors.core import GuildNotDeployedError
-from flora.actors.kernel import Actor, ActorRef, Backoff, Context, Request
+from flora.actors.kernel import Actor, ActorRef, AskTimeoutError, Backoff, Context, Request
 from flora.actors.runtime import GuildRuntime
 from flora.actors.script import DeployedScript
 from flora.build.types import SourceFile
@@ -44,6 +46,8 @@ from flora.storage.postgres import DatabaseError, DatabaseUnavailableError
 
 log = structlog.get_logger("flora.deployments")
 
+R = TypeVar("R")
+
 MAX_WAITING = 8
 """Changes of one guild that wait; a person sends them, so more is a loop somewhere."""
 
@@ -56,6 +60,18 @@ class ScriptTooLargeError(FloraError):
 
 class DeployBusyError(FloraError):
     code = "DEPLOY_IN_PROGRESS"
+
+
+class DeployLostError(FloraError):
+    """It is not known whether the change was carried out."""
+
+    code = "DEPLOYER_UNAVAILABLE"
+
+
+class ChangeTimeoutError(FloraError):
+    """The change has not ended; it goes on."""
+
+    code = "CHANGE_TIMEOUT"
 
 
 class GuildPausedError(FloraError):
@@ -127,6 +143,17 @@ class Unpause(Request[None]):
 
 Change = Deploy | Rollback | Undeploy | Suspend | Resume | Pause | Unpause
 
+ChangeKind = Literal["deploy", "rollback", "undeploy", "suspend", "restore", "pause", "resume"]
+
+
+@dataclass(frozen=True, slots=True)
+class PendingChange:
+    """A change of a guild's script that is under way, or waits for its turn. `author` None: flora itself."""
+
+    kind: ChangeKind
+    asked_at: datetime
+    author: Author | None
+
 
 class Deployer(Actor[Change]):
     def __init__(
@@ -143,16 +170,29 @@ class Deployer(Actor[Change]):
         self._store = store
         self._runtime = runtime
         self._config = config
-        self._queues: dict[GuildId, deque[Change]] = {}
+        self._queues: dict[GuildId, deque[tuple[Change, datetime]]] = {}
         self._ctx: Context[Change]
 
     async def started(self, ctx: Context[Change]) -> None:
+        """A restarted one begins without the changes of the one before: nobody carries them out any more."""
         self._ctx = ctx
+        lost, self._queues = self._queues, {}
+        for queue in lost.values():
+            for change, _ in queue:
+                change.reply.fail(DeployLostError("the deployment service was restarted.", hint="Try again."))
+
+    def pending(self, guild_id: GuildId) -> tuple[PendingChange, ...]:
+        """The guild's changes that have not ended, in their order: the first one is under way."""
+        return tuple(
+            PendingChange(_kind(change), asked_at, _author(change))
+            for change, asked_at in self._queues.get(guild_id, ())
+        )
 
     async def receive(self, message: Change) -> None:
+        entry = (message, datetime.now(UTC))
         queue = self._queues.get(message.guild_id)
         if queue is None:
-            self._queues[message.guild_id] = deque([message])
+            self._queues[message.guild_id] = deque([entry])
             self._ctx.nursery.start_soon(self._work, message.guild_id)
         elif len(queue) >= MAX_WAITING:
             message.reply.fail(
@@ -162,13 +202,13 @@ class Deployer(Actor[Change]):
                 )
             )
         else:
-            queue.append(message)
+            queue.append(entry)
 
     async def _work(self, guild_id: GuildId) -> None:
         """The changes of one guild, in order, until there are none."""
         queue = self._queues[guild_id]
         while queue:
-            change = queue[0]
+            change, _ = queue[0]
             try:
                 match change:
                     case Deploy(new):
@@ -302,37 +342,83 @@ class Deployer(Actor[Change]):
             )
 
 
+def _kind(change: Change) -> ChangeKind:
+    match change:
+        case Deploy():
+            return "deploy"
+        case Rollback():
+            return "rollback"
+        case Undeploy():
+            return "undeploy"
+        case Suspend():
+            return "suspend"
+        case Resume():
+            return "restore"
+        case Pause():
+            return "pause"
+        case Unpause():
+            return "resume"
+
+
+def _author(change: Change) -> Author | None:
+    match change:
+        case Deploy(new):
+            return new.actor
+        case Rollback() | Undeploy() | Pause():
+            return change.author
+        case _:
+            return None
+
+
 class Deployments:
     """The deployment service as its users see it: changes go to the actor, reading goes to the database."""
 
     def __init__(
-        self, ref: ActorRef[Change], store: DeploymentStore, pauses: GuildPauses, *, deadline: float
+        self,
+        ref: ActorRef[Change],
+        store: DeploymentStore,
+        pauses: GuildPauses,
+        pending: Callable[[GuildId], Sequence[PendingChange]],
+        *,
+        deadline: float,
     ) -> None:
-        """`deadline` (seconds) bounds the wait for a change; the change itself goes on behind it."""
+        """`deadline` (seconds) bounds the wait for a change; the change itself goes on behind it, and
+        `pending` has it until it has ended.
+        """
         self._ref = ref
+        self.pending = pending
         self._store = store
         self._pauses = pauses
         self._deadline = deadline
 
     async def deploy(self, new: NewRevision) -> Revision:
         """Raises ScriptLoadError and other EngineErrors, ScriptTooLargeError, DeployBusyError, DatabaseError,
-        AskTimeoutError.
+        ChangeTimeoutError.
         """
-        return await self._ref.ask(Deploy(new), deadline=self._deadline)
+        return await self._ask(Deploy(new))
 
     async def rollback(self, guild_id: GuildId, revision_id: UUID, source: Source, actor: Author) -> Revision:
         """Raises as `deploy`, RevisionNotFoundError, InvalidRollbackError."""
-        return await self._ref.ask(Rollback(guild_id, revision_id, source, actor), deadline=self._deadline)
+        return await self._ask(Rollback(guild_id, revision_id, source, actor))
 
     async def undeploy(self, guild_id: GuildId, actor: Author) -> None:
-        await self._ref.ask(Undeploy(guild_id, actor), deadline=self._deadline)
+        await self._ask(Undeploy(guild_id, actor))
+
+    async def _ask(self, change: Request[R]) -> R:
+        try:
+            return await self._ref.ask(change, deadline=self._deadline)
+        except AskTimeoutError:
+            raise ChangeTimeoutError(
+                f"it has not ended in {self._deadline:g} s; it goes on.",
+                hint="GET /deployments/{guild_id}/status tells when it has, and how.",
+            ) from None
 
     async def suspend(self, guild_id: GuildId) -> None:
-        await self._ref.ask(Suspend(guild_id), deadline=self._deadline)
+        await self._ask(Suspend(guild_id))
 
     async def resume(self, guild_id: GuildId) -> bool:
         """Returns whether there was something to start. Raises as `deploy`."""
-        return await self._ref.ask(Resume(guild_id), deadline=self._deadline)
+        return await self._ask(Resume(guild_id))
 
     @property
     def paused(self) -> GuildOrder:
@@ -341,11 +427,11 @@ class Deployments:
 
     async def pause(self, guild_id: GuildId, actor: Author) -> None:
         """To do it twice is no error. Raises GuildNotDeployedError."""
-        await self._ref.ask(Pause(guild_id, actor), deadline=self._deadline)
+        await self._ask(Pause(guild_id, actor))
 
     async def unpause(self, guild_id: GuildId) -> None:
         """Raises GuildNotPausedError, and as `deploy`; then it is paused still."""
-        await self._ref.ask(Unpause(guild_id), deadline=self._deadline)
+        await self._ask(Unpause(guild_id))
 
     async def list(self, after: int, limit: int, among: Collection[GuildId] | None) -> list[DeploymentHead]:
         """What runs in the guilds with ids above `after`, in their order; of `among` only, where it names

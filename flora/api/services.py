@@ -16,6 +16,7 @@ import trio
 
 from flora.actors.builds import BuildRequest
 from flora.actors.core import MoveDone
+from flora.actors.deployer import PendingChange
 from flora.actors.guild_logs import GuildLogs
 from flora.actors.schedule.core import Run
 from flora.actors.schedules import CronStatus, TaskStatus
@@ -67,6 +68,9 @@ class Deployer(Protocol):
 
     async def unpause(self, guild_id: GuildId) -> None:
         """Start it again. Raises GuildNotPausedError, ScriptLoadError; then it is paused still."""
+
+    def pending(self, guild_id: GuildId) -> Sequence[PendingChange]:
+        """The guild's changes that have not ended, in their order: the first one is under way."""
 
     @property
     def paused(self) -> GuildOrder:

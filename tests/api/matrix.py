@@ -38,6 +38,7 @@ RIGHTS: Final[dict[tuple[str, str], str]] = {
     ("POST", "/deployments/{guild_id}"): "guild:deploy",
     ("DELETE", "/deployments/{guild_id}"): "guild:deploy",
     ("GET", "/deployments/{guild_id}/history"): "guild:read",
+    ("GET", "/deployments/{guild_id}/status"): "guild:read",
     ("GET", "/deployments/{guild_id}/revisions/{revision_id}"): "guild:read",
     ("GET", "/deployments/{guild_id}/revisions/{revision_id}/diff"): "guild:read",
     ("POST", "/deployments/{guild_id}/rollback/{revision_id}"): "guild:deploy",

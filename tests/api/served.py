@@ -25,7 +25,7 @@ from flora.actors.core import (
     RouterClosedError,
 )
 from flora.actors.dead_letters import DeadLetterNotFoundError, ReplayBusyError
-from flora.actors.deployer import GuildNotPausedError, GuildPausedError
+from flora.actors.deployer import GuildNotPausedError, GuildPausedError, PendingChange
 from flora.actors.guild_logs import GuildLogs
 from flora.actors.loghub import LogHub
 from flora.actors.runtime import LastWorkerError, WorkerNotFoundError
@@ -86,7 +86,11 @@ class MemoryDeployer:
         self.revisions: list[tuple[Revision, NewRevision]] = []
         self.blocked: trio.Event | None = None
         self.waiting = 0
+        self.under_way: dict[GuildId, PendingChange] = {}
         self.paused = GuildOrder()
+
+    def pending(self, guild_id: GuildId) -> Sequence[PendingChange]:
+        return [self.under_way[guild_id]] if guild_id in self.under_way else []
 
     async def deploy(self, new: NewRevision) -> Revision:
         if new.guild_id in self.paused:

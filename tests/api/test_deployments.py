@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 
+from flora.actors.deployer import ChangeTimeoutError, PendingChange
+from flora.storage.deployments import Actor
 from tests.api.served import GARDEN, Served
 
 GREENHOUSE = "200000000000000002"
@@ -207,3 +210,46 @@ async def test_undeploy_stops_the_script_and_keeps_its_history(api: httpx.AsyncC
     assert (gone.status_code, error_of(gone)["code"]) == (404, "DEPLOYMENT_NOT_FOUND")
     assert again.status_code == 404
     assert len((await api.get(f"/deployments/{GARDEN}/history")).json()["items"]) == 1
+
+
+async def test_the_status_tells_what_is_under_way_and_how_the_last_deploy_ended(
+    served: Served, api: httpx.AsyncClient
+) -> None:
+    path = f"/deployments/{GARDEN}/status"
+    nothing = {
+        "guild_id": GARDEN,
+        "revision_id": None,
+        "paused": False,
+        "changes": [],
+        "last_revision": None,
+    }
+    assert (await api.get(path)).json() == nothing
+    asked_at = datetime(2026, 6, 1, tzinfo=UTC)
+    served.deployer.under_way[GARDEN] = PendingChange("deploy", asked_at, Actor("session", "7", "ann"))
+    [change] = (await api.get(path)).json()["changes"]
+    assert change == {
+        "kind": "deploy",
+        "state": "under_way",
+        "asked_at": "2026-06-01T00:00:00Z",
+        "actor": {"kind": "session", "user_id": "7", "username": "ann"},
+    }
+    del served.deployer.under_way[GARDEN]
+    good = (await api.post("/deployments", json=body())).json()
+    await api.post("/deployments", json=body(bundle="throw"))
+    status = (await api.get(path)).json()
+    assert (status["revision_id"], status["changes"]) == (good["id"], [])
+    assert (status["last_revision"]["status"], status["last_revision"]["id"] != good["id"]) == (
+        "failed",
+        True,
+    )
+
+
+async def test_a_deploy_that_takes_too_long_says_where_to_look(
+    served: Served, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slow(_: object) -> None:
+        raise ChangeTimeoutError("it has not ended in 60 s; it goes on.", hint="GET …/status tells.")
+
+    monkeypatch.setattr(served.deployer, "deploy", slow)
+    answer = await api.post("/deployments", json=body())
+    assert (answer.status_code, error_of(answer)["code"]) == (504, "CHANGE_TIMEOUT")

@@ -34,6 +34,7 @@ from flora.build.types import Bundle, SourceFile
 from flora.errors import FloraError
 from flora.ids import GuildId, parse_guild_id
 from flora.storage.deployments import (
+    Actor,
     Deployment,
     DeploymentHead,
     NewRevision,
@@ -133,7 +134,7 @@ async def history(guild_id: GuildId, query_args: HistoryQuery) -> HistoryModel:
     """Every revision of this guild, newest first, failed ones too"""
     services: Services = g.services
     page = await services.deployer.history(guild_id, query_args.limit, query_args.cursor)
-    return HistoryModel(items=[_revision_model(item) for item in page.revisions], next_cursor=page.cursor)
+    return HistoryModel(items=[revision_model(item) for item in page.revisions], next_cursor=page.cursor)
 
 
 @blueprint.get("/deployments/<guild_id>/revisions/<revision_id>")
@@ -146,8 +147,8 @@ async def revision(guild_id: GuildId, revision_id: str, query_args: FilesQuery) 
     identifier = parse_revision_id(revision_id)
     found = await services.deployer.revision(guild_id, identifier)
     if not query_args.include_files:
-        return _revision_model(found)
-    return _revision_model(found, await services.deployer.files(guild_id, identifier))
+        return revision_model(found)
+    return revision_model(found, await services.deployer.files(guild_id, identifier))
 
 
 @blueprint.post("/deployments/<guild_id>/rollback/<revision_id>")
@@ -156,7 +157,7 @@ async def revision(guild_id: GuildId, revision_id: str, query_args: FilesQuery) 
 async def rollback(guild_id: GuildId, revision_id: str) -> RevisionModel:
     """Deploy an earlier successful revision again, as a new revision"""
     services: Services = g.services
-    return _revision_model(
+    return revision_model(
         await services.deployer.rollback(
             guild_id, parse_revision_id(revision_id), _source("api"), author(g.identity)
         )
@@ -190,7 +191,7 @@ async def _deploy(guild_id: GuildId, body: DeployBody) -> RevisionModel:
     else:
         bundle = await built(services.builds, body.build_id, guild_id)
     new = NewRevision(guild_id, bundle, _source("unknown"), author(identity), build_id=body.build_id)
-    return _revision_model(await services.deployer.deploy(new))
+    return revision_model(await services.deployer.deploy(new))
 
 
 def _bundle(body: DeployBody, limits: Limits) -> Bundle:
@@ -240,7 +241,11 @@ def _deployment_model(deployment: DeploymentHead) -> DeploymentModel:
     )
 
 
-def _revision_model(found: Revision, files: Iterable[SourceFile] | None = None) -> RevisionModel:
+def actor_model(actor: Actor) -> ActorModel:
+    return ActorModel(kind=actor.kind, user_id=actor.user_id, username=actor.username)
+
+
+def revision_model(found: Revision, files: Iterable[SourceFile] | None = None) -> RevisionModel:
     summary = found.change_summary
     return RevisionModel(
         id=str(found.id),
@@ -249,7 +254,7 @@ def _revision_model(found: Revision, files: Iterable[SourceFile] | None = None) 
         status=found.status,
         deployed_at=found.deployed_at,
         source=found.source,
-        actor=ActorModel(kind=found.actor.kind, user_id=found.actor.user_id, username=found.actor.username),
+        actor=actor_model(found.actor),
         error=found.error,
         build_id=found.build_id,
         base_revision_id=str(found.base_revision_id) if found.base_revision_id else None,
