@@ -1,6 +1,6 @@
 """What the guild cache of 2,500 guilds costs: memory, and the time of one GUILD_CREATE.
 
-    .venv/bin/python -m bench.guild_cache [--guilds 2500]
+    python -m bench.guild_cache [--guilds 2500]
 
 2,500 guilds is where Discord demands another shard. The guilds have the sizes that communities have: most are
 small, a few have Discord's maximum of 500 channels and 250 roles. Memory is the process's resident set before
@@ -17,7 +17,6 @@ import time
 from typing import Any
 
 import psutil
-import trio
 
 from bench.report import Report
 from flora.gateway.events import GatewayEvent
@@ -87,7 +86,13 @@ def channel(guild_id: str, index: int, roles: list[str], chance: random.Random) 
     }
 
 
-async def measure(count: int) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--guilds", type=int, default=2500)
+    measure(parser.parse_args().guilds)
+
+
+def measure(count: int) -> None:
     chance = random.Random(1)
     cache = GuildCache()
     cache.observe(event(guild(10**6, chance)))  # what is loaded once
@@ -114,6 +119,4 @@ def event(payload: dict[str, Any]) -> GatewayEvent:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--guilds", type=int, default=2500)
-    trio.run(measure, parser.parse_args().guilds)
+    main()
