@@ -168,7 +168,7 @@ async def _running(guild_id: GuildId) -> Deployment:
     services: Services = g.services
     if (deployment := await services.deployer.get(guild_id)) is None:
         raise DeploymentNotFoundError(
-            f"guild {guild_id} runs no script.", hint="POST /deployments deploys one."
+            f"guild {guild_id} runs no script.", hint="Deploy one: `flora deploy`, or POST /deployments."
         )
     return deployment
 
