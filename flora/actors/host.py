@@ -10,6 +10,7 @@ from flora.actors.loghub import LogHub
 from flora.actors.schedule.jobs import CronJob, InvalidCronError, parse_jobs
 from flora.actors.script import DeployedScript
 from flora.actors.switchboard import Switchboard
+from flora.build.sourcemap import has_stack
 from flora.config import RuntimeConfig
 from flora.engine.api import LogLevel, Manifest, OpCall, OpError, ScriptFault
 from flora.engine.host import Engine
@@ -54,12 +55,25 @@ class GuildServices:
 CRON_CHANGES_PER_SEC: Final = 0.2
 CRON_CHANGES_BURST: Final = 10.0
 """Each change is parsed and searched for its next time, which a hostile one makes last milliseconds."""
+STACKS_PER_SEC: Final = 1.0
+STACKS_BURST: Final = 10.0
+"""Log lines whose stacks are mapped: each reads the script's source map anew, some milliseconds of a
+large one."""
 
 
 class ScriptHost:
     """The `GuildHost` of one process under one owner (`epoch`)."""
 
-    __slots__ = ("_context", "_cron_changes", "_crons", "_services", "epoch", "incarnation", "script")
+    __slots__ = (
+        "_context",
+        "_cron_changes",
+        "_crons",
+        "_services",
+        "_stacks",
+        "epoch",
+        "incarnation",
+        "script",
+    )
 
     def __init__(
         self,
@@ -74,6 +88,7 @@ class ScriptHost:
         self._context = context
         self._crons: bytes | None = None
         self._cron_changes = TokenBucket(rate=CRON_CHANGES_PER_SEC, burst=CRON_CHANGES_BURST)
+        self._stacks = TokenBucket(rate=STACKS_PER_SEC, burst=STACKS_BURST)
         self.script = script
         self.epoch = epoch
         self.incarnation = incarnation
@@ -88,6 +103,8 @@ class ScriptHost:
         return await run_op(self._context, call)
 
     def log(self, level: LogLevel, text: str, event_id: str | None) -> None:
+        if has_stack(text) and self._stacks.try_take():
+            text = self.script.readable(text, show_internal=self._services.config.show_internal_stack_frames)
         self._services.logs.append(self.guild_id, level, text, event_id=event_id)
 
     def fault(self, fault: ScriptFault, origin: str) -> None:

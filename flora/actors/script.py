@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flora.build.sourcemap import SourceMap, SourceMapError, map_stack
+from flora.build.sourcemap import SourceMap, SourceMapError, map_log, map_stack
 from flora.engine.api import Script, ScriptFault
 from flora.ids import GuildId
 
@@ -25,6 +25,10 @@ class DeployedScript:
         head = f"{fault.name}: {fault.message}" if fault.message else fault.name
         stack = map_stack(fault.stack, self._parsed_map(), show_internal=show_internal)
         return f"{head}\n{stack}" if stack else head
+
+    def readable(self, text: str, *, show_internal: bool = False) -> str:
+        """What the script logged; stacks in it have positions in the author's files."""
+        return map_log(text, self._parsed_map(), show_internal=show_internal)
 
     def _parsed_map(self) -> SourceMap | None:
         """Parsed anew for each error: errors are rare, and ten thousand parsed maps are large."""

@@ -6,6 +6,7 @@ format is refused as a whole or, where only a mapping is wrong, ends there; a lo
 
 from __future__ import annotations
 
+import itertools
 import json
 import posixpath
 import re
@@ -27,6 +28,8 @@ _MAX_VLQ_BITS: Final = 31
 
 # Frames of flora itself. Scripts of a guild are named file:///guild/<id>/..., nothing else is.
 _GUILD_FRAME: Final = re.compile(r"file:///guild/\d+/")
+_FRAME_SCRIPTS: Final = ("file:///guild/", "flora:")
+_FRAME_MARKS: Final = tuple(f"@{script}" for script in _FRAME_SCRIPTS)
 _INTERNAL_MARKS: Final = (
     "runtime-dist/",
     "runtime_sdk_bundle.js",
@@ -227,6 +230,30 @@ def map_stack(stack: str, source_map: SourceMap | None, *, show_internal: bool =
             f"    ... {hidden} internal frame(s) hidden (set RUNTIME_SHOW_INTERNAL_STACK_FRAMES=true to show)"
         )
     return "\n".join(out).strip("\n")
+
+
+def map_log(text: str, source_map: SourceMap | None, *, show_internal: bool = False) -> str:
+    """What a script wrote to its log, with the stacks in it as `map_stack` shows them; the rest as it stands.
+
+    Never raises.
+    """
+    out: list[str] = []
+    for stack, lines in itertools.groupby(text.split("\n"), _is_frame):
+        shown = "\n".join(lines)
+        if stack:
+            shown = map_stack(shown, source_map, show_internal=show_internal)
+        out.append(shown)
+    return "\n".join(out)
+
+
+def has_stack(text: str) -> bool:
+    """Whether it is worth a look: `map_log` leaves all other text as it is."""
+    return any(mark in text for mark in _FRAME_MARKS)
+
+
+def _is_frame(line: str) -> bool:
+    frame = _parse_frame(line)
+    return frame is not None and frame.script.startswith(_FRAME_SCRIPTS)
 
 
 def is_internal(frame: str) -> bool:

@@ -18,7 +18,7 @@ from flora.build.bundle import TEST_ENTRY, build_test
 from flora.build.files import stamp_files
 from flora.build.positions import source_frame
 from flora.build.sdk import ensure_sdk, test_script
-from flora.build.sourcemap import SourceMap, SourceMapError, map_stack
+from flora.build.sourcemap import SourceMap, SourceMapError, has_stack, map_log, map_stack
 from flora.build.toolchain import Progress, Toolchain
 from flora.build.types import Bundle, Diagnostic
 from flora.config import RuntimeConfig
@@ -254,7 +254,7 @@ class _Bench:
                 origin, fault = session.faults[0]
                 explained = self._explain(fault)
                 failure = Failure(f"{origin}: {explained.text}", explained.frame)
-            lines = tuple(f"{line.level:<5} {line.text}" for line in session.lines)
+            lines = tuple(f"{line.level:<5} {self._readable(line.text)}" for line in session.lines)
         millis = (time.perf_counter() - began) * 1000
         return Outcome(case.suite, case.name, "failed" if failure else "passed", millis, failure, lines)
 
@@ -262,15 +262,21 @@ class _Bench:
         waits = session.pending()
         return f"the test took longer than {seconds:g} s" + (f": {waits}" if waits else "")
 
-    def _explain(self, fault: ScriptFault) -> Failure:
+    def _readable(self, text: str) -> str:
+        """A line of the log, as the log of a deployed script shows it."""
+        return map_log(text, self._source_map()) if has_stack(text) else text
+
+    def _source_map(self) -> SourceMap | None:
         try:
-            source_map = SourceMap.parse(self._bundle.source_map)
+            return SourceMap.parse(self._bundle.source_map)
         except SourceMapError:
-            source_map = None
+            return None
+
+    def _explain(self, fault: ScriptFault) -> Failure:
         head = f"{fault.name}: {fault.message}" if fault.message else fault.name
         stack = "\n".join(
             line
-            for line in map_stack(fault.stack, source_map).split("\n")
+            for line in map_stack(fault.stack, self._source_map()).split("\n")
             if TEST_ENTRY not in line and "internal frame(s) hidden" not in line
         )
         return Failure(f"{head}\n{stack}".rstrip(), source_frame(self._root, stack))

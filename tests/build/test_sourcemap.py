@@ -11,7 +11,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flora.build.sourcemap import MAX_FRAMES, SourceMap, SourceMapError, is_internal, map_stack
+from flora.build.sourcemap import (
+    MAX_FRAMES,
+    SourceMap,
+    SourceMapError,
+    has_stack,
+    is_internal,
+    map_log,
+    map_stack,
+)
 
 # How long an example takes says something about the machine only.
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -204,6 +212,38 @@ def test_frames_of_flora_and_of_the_bundler_are_hidden_and_counted() -> None:
         "    at dispatch (flora:sdk:10:2)",
         "    at <string>:1:1",
     ]
+
+
+def test_stacks_in_a_line_of_the_log_are_mapped_and_all_else_stays() -> None:
+    text = "\n".join(
+        [
+            "failed Error: boom, says ann@example.com:1:2",
+            f"fn@{GUILD}:2:5",
+            "dispatch@flora:sdk:10:2",
+            "",
+            "[cause]: TypeError: flora: is a word, and so is ext:",
+            f"async*fn@{GUILD}:2:5",
+            "ann@example.com:1:2",
+        ]
+    )
+    assert has_stack(text)
+    assert map_log(text, MAP).splitlines() == [
+        "failed Error: boom, says ann@example.com:1:2",
+        "    at fn (src/0.ts:10:3)",
+        "    ... 1 internal frame(s) hidden (set RUNTIME_SHOW_INTERNAL_STACK_FRAMES=true to show)",
+        "",
+        "[cause]: TypeError: flora: is a word, and so is ext:",
+        "    at async fn (src/0.ts:10:3)",
+        "ann@example.com:1:2",
+    ]
+    assert "dispatch (flora:sdk:10:2)" in map_log(text, None, show_internal=True)
+
+
+@given(st.lists(st.text(max_size=20) | st.sampled_from(["@flora", ":1:2", "a@b.c:1:2"])))
+def test_a_line_without_a_stack_stays_as_it_is(parts: list[str]) -> None:
+    text = "\n".join(parts)
+    if not has_stack(text):
+        assert map_log(text, MAP) == text
 
 
 TEXT = (

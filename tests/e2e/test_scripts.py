@@ -77,6 +77,42 @@ def test_a_handler_that_throws_touches_nobody_else(flora: Flora, tmp_path: Path)
     assert "cannot fly" not in flora.guild_log(GARDEN)
 
 
+def test_errors_in_the_log_lead_to_the_author_s_own_lines(flora: Flora, tmp_path: Path) -> None:
+    """Logged or not caught, of the script or of Discord: with the place, and what is wrong with which field."""
+    script = Project.write(
+        tmp_path,
+        main="""
+            interface Plan { depth: number }
+            function dig(plan: Plan): never {
+                throw new RangeError(`too deep: ${plan.depth}`);
+            }
+            createBot({ commands: [
+                { name: "dig", run: () => {
+                    try { dig({ depth: 7 }); } catch (why) { console.error("caught", why); }
+                } },
+                { name: "long", run: async (ctx) => {
+                    await ctx.reply("x".repeat(2001));
+                } },
+            ] });
+        """,
+    )
+    flora.deploy(GREENHOUSE, script)
+    flora.say("!dig", guild="Greenhouse", wait=0)
+    flora.say("!long", guild="Greenhouse", wait=0)
+
+    def shown() -> str | None:
+        text = flora.guild_log(GREENHOUSE)
+        return text if "too deep" in text and "2000" in text else None
+
+    log = eventually(shown, "both are in the guild's log")
+    assert "caught RangeError: too deep: 7" in log
+    for place in ("dig (src/main.ts:4:", "src/main.ts:8:", "src/main.ts:11:"):
+        assert place in log
+    assert "content: Must be 2000 or fewer in length" in log
+    assert "bundle.js" not in log
+    assert "flora:sdk" not in log
+
+
 def test_an_endless_loop_costs_only_its_own_event(flora: Flora, tmp_path: Path) -> None:
     script = Project.write(
         tmp_path,

@@ -166,3 +166,23 @@ async def test_wrong_arguments_are_named(engine: Engine) -> None:
     async with guild(engine, "on('messageCreate', () => rest.sendMessage('hello'));") as bot:
         with pytest.raises(HandlerError, match=r"Invalid input for rest\.sendMessage: it takes one object"):
             await bot.dispatch("MESSAGE_CREATE", message())
+
+
+async def test_an_error_knows_where_the_script_asked(engine: Engine) -> None:
+    """The answer comes from the host, long after; its stack is that of the call, over every `await`."""
+    script = """
+        async function inner() { await null; await rest.fetchRoles(); }
+        on("messageCreate", async (ctx) => { await inner(); });
+        on("messageUpdate", (ctx) => ctx.reply("a"));
+    """
+    refused = OpError("no", name="DiscordHttpError", code="X")
+    async with guild(engine, script, {"fetch_roles": refused, "send_message": refused}) as bot:
+        with pytest.raises(HandlerError) as caught:
+            await bot.dispatch("MESSAGE_CREATE", message())
+        stack = caught.value.fault.stack.splitlines()
+        frames = [line.partition("@file:///guild/900/bundle.js")[0] for line in stack if "bundle.js" in line]
+        assert frames[0] == "inner"
+        assert len(frames) == 2
+        with pytest.raises(HandlerError) as caught:
+            await bot.dispatch("MESSAGE_UPDATE", message())
+        assert "bundle.js:4:" in caught.value.fault.stack

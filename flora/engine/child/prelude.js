@@ -36,6 +36,7 @@
   const mapSize = uncurry(getOwnPropertyDescriptor(Map.prototype, 'size').get);
   const setForEach = uncurry(Set.prototype.forEach);
   const setSize = uncurry(getOwnPropertyDescriptor(Set.prototype, 'size').get);
+  const stackOf = uncurry(getOwnPropertyDescriptor(Error.prototype, 'stack').get);
   const dateText = uncurry(Date.prototype.toISOString);
   const regExpText = uncurry(RegExp.prototype.toString);
   const symbolText = uncurry(Symbol.prototype.toString);
@@ -276,7 +277,8 @@
   const op = (name, args) => new NativePromise((resolve, reject) => {
     const text = json(args);
     const id = ++lastOp;
-    mapSet(ops, id, { __proto__: null, resolve, reject, event: turn });
+    // The answer comes from nowhere: what a refused op says about its place in the script is known only here.
+    mapSet(ops, id, { __proto__: null, resolve, reject, event: turn, asked: new NativeError() });
     emit(`{"t":"op","id":${id},"d":${turn.id},"name":${json(cut(toText(name), 256))},"args":${text}}`);
   });
 
@@ -289,7 +291,7 @@
     return call;
   };
 
-  const makeError = (failure) => {
+  const makeError = (failure, asked) => {
     const known = mapGet(errorClasses, failure.name);
     const error = known === undefined ? new NativeError(failure.message) : new known(failure.message);
     const define = (key, value) =>
@@ -299,6 +301,7 @@
     const names = keys(extra);
     for (let i = 0; i < names.length; i++) define(names[i], extra[names[i]]);
     define('code', failure.code);
+    defineProperty(error, 'stack', { __proto__: null, value: stackOf(asked), writable: true, configurable: true });
     return error;
   };
 
@@ -625,7 +628,7 @@
         }
         case 'X': {
           const call = takeOp(toNumber(head));
-          if (call !== undefined) call.reject(makeError(parse(payload)));
+          if (call !== undefined) call.reject(makeError(parse(payload), call.asked));
           return;
         }
         case 'A': {
