@@ -589,7 +589,17 @@ interface BaseContext<Payload> {
 
 /** What an interaction can do besides. It must be answered within three seconds, if only with `defer`. */
 interface InteractionMethods {
-  /** Shows "is thinking…" until the first reply, for up to fifteen minutes. Without effect once answered. */
+  /**
+   * Shows "is thinking…" until the first reply, for up to fifteen minutes. Without effect once answered.
+   *
+   * The time limit of a handler (3 s, if the operator says nothing else) goes on all the same: a handler that
+   * waits longer is noted as failed, though what it does is still done. Let long work run by itself:
+   *
+   * ```ts
+   * await ctx.defer();
+   * void work().then((found) => ctx.reply(found));
+   * ```
+   */
   defer(options?: { ephemeral?: boolean }): Promise<void>;
   /** Opens a modal. Must be the first answer. A handler made with {@link modal} can be shown as it is. */
   showModal(modal: ModalForm): Promise<void>;

@@ -78,7 +78,7 @@ def test_a_handler_that_throws_touches_nobody_else(flora: Flora, tmp_path: Path)
 
 
 def test_errors_in_the_log_lead_to_the_author_s_own_lines(flora: Flora, tmp_path: Path) -> None:
-    """Logged or not caught, of the script or of Discord: with the place, and what is wrong with which field."""
+    """Logged or not caught, of the script or of Discord: with the place, and what is wrong with what."""
     script = Project.write(
         tmp_path,
         main="""
