@@ -154,15 +154,14 @@ MORE = [
 async def test_more_intents_under_load_lose_double_and_reorder_nothing() -> None:
     async with rig() as it, trio.open_nursery() as nursery:
         talking = await nursery.start(it.talk)
-        for intents in MORE:
-            await trio.sleep(0.1)
+        for number, intents in enumerate(MORE, 1):
+            await it.until(lambda said=40 * number: len(it.said) > said)
             await it.shards[0].ask(UseIntents(int(intents)), deadline=DEADLINE)
             [connection] = await it.connections()
             assert connection["intents"] == intents
         talking.cancel()
         await it.until(lambda: len(it.board.messages()) >= len(it.said))
         assert it.board.messages() == it.said
-        assert len(it.said) > 100
         assert it.memories[0].state is not None
         assert it.memories[0].state.phase == "ready"
 
