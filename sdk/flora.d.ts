@@ -2843,7 +2843,7 @@ declare var TextDecoderStream: {
 
 /** A key of {@link SubtleCrypto}. */
 interface CryptoKey {
-  readonly type: "secret" | "public";
+  readonly type: "secret" | "public" | "private";
   readonly algorithm: { readonly name: string; readonly hash?: { readonly name: string }; readonly length?: number };
   readonly extractable: boolean;
   readonly usages: ("sign" | "verify")[];
@@ -2853,20 +2853,27 @@ type HashAlgorithm = HashName | { name: HashName };
 type HmacAlgorithm = { name: "HMAC"; hash: HashAlgorithm; length?: number };
 type SignatureAlgorithm = "HMAC" | "Ed25519" | { name: "HMAC" | "Ed25519" };
 
-/** Digests, HMAC, and the verification of Ed25519 signatures. Others are refused with a "NotSupportedError". */
+type Ed25519 = "Ed25519" | { name: "Ed25519" };
+interface CryptoKeyPair {
+  readonly publicKey: CryptoKey;
+  readonly privateKey: CryptoKey;
+}
+
+/** Digests, HMAC, and signatures of Ed25519. All else is refused with a "NotSupportedError". */
 interface SubtleCrypto {
   digest(algorithm: HashAlgorithm, data: BufferSource): Promise<ArrayBuffer>;
-  /** A secret for HMAC, or a public key of Ed25519, 32 bytes. */
+  /** A secret for HMAC, or a key of Ed25519: `raw` (32 bytes) or `spki` is a public one, `pkcs8` a private one. */
   importKey(
-    format: "raw",
+    format: "raw" | "spki" | "pkcs8",
     key: BufferSource,
-    algorithm: HmacAlgorithm | "Ed25519" | { name: "Ed25519" },
+    algorithm: HmacAlgorithm | Ed25519,
     extractable: boolean,
     usages: ("sign" | "verify")[],
   ): Promise<CryptoKey>;
-  exportKey(format: "raw", key: CryptoKey): Promise<ArrayBuffer>;
+  exportKey(format: "raw" | "spki" | "pkcs8", key: CryptoKey): Promise<ArrayBuffer>;
   generateKey(algorithm: HmacAlgorithm, extractable: boolean, usages: ("sign" | "verify")[]): Promise<CryptoKey>;
-  sign(algorithm: "HMAC" | { name: "HMAC" }, key: CryptoKey, data: BufferSource): Promise<ArrayBuffer>;
+  generateKey(algorithm: Ed25519, extractable: boolean, usages: ("sign" | "verify")[]): Promise<CryptoKeyPair>;
+  sign(algorithm: SignatureAlgorithm, key: CryptoKey, data: BufferSource): Promise<ArrayBuffer>;
   verify(algorithm: SignatureAlgorithm, key: CryptoKey, signature: BufferSource, data: BufferSource): Promise<boolean>;
 }
 interface Crypto {

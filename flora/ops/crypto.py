@@ -12,7 +12,14 @@ from typing import Final, Literal, TypeVar
 
 import msgspec
 import trio
-from nacl.bindings import crypto_sign_BYTES, crypto_sign_open, crypto_sign_PUBLICKEYBYTES
+from nacl.bindings import (
+    crypto_sign,
+    crypto_sign_BYTES,
+    crypto_sign_open,
+    crypto_sign_PUBLICKEYBYTES,
+    crypto_sign_seed_keypair,
+    crypto_sign_SEEDBYTES,
+)
 from nacl.exceptions import CryptoError
 
 from flora.engine.api import OpCall
@@ -39,6 +46,19 @@ class Hmac(msgspec.Struct):
     data: bytes
 
 
+class Sign(msgspec.Struct):
+    """Ed25519 (RFC 8032); `key` is the private key's seed."""
+
+    key: bytes
+    data: bytes
+
+
+class PublicKey(msgspec.Struct):
+    """Of the private key of Ed25519 with this seed."""
+
+    key: bytes
+
+
 class Verify(msgspec.Struct):
     """Ed25519 (RFC 8032)."""
 
@@ -59,6 +79,25 @@ async def crypto_hmac(ctx: OpContext, args: Hmac, call: OpCall) -> bytes:
     return msgspec.json.encode(
         await _computed(len(args.data), lambda: hmac.digest(args.key, args.data, name))
     )
+
+
+@op("crypto_sign")
+async def crypto_sign_ed25519(ctx: OpContext, args: Sign, call: OpCall) -> bytes:
+    _, secret = _key_pair(args.key)
+    signed = await _computed(len(args.data), lambda: crypto_sign(args.data, secret))
+    return msgspec.json.encode(signed[:crypto_sign_BYTES])
+
+
+@op("crypto_public_key")
+async def crypto_public_key(ctx: OpContext, args: PublicKey, call: OpCall) -> bytes:
+    return msgspec.json.encode(_key_pair(args.key)[0])
+
+
+def _key_pair(seed: bytes) -> tuple[bytes, bytes]:
+    if len(seed) != crypto_sign_SEEDBYTES:
+        raise invalid_input("key", f"a private key of Ed25519 has {crypto_sign_SEEDBYTES} bytes")
+    pair: tuple[bytes, bytes] = crypto_sign_seed_keypair(seed)
+    return pair
 
 
 @op("crypto_verify")

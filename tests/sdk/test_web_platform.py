@@ -249,6 +249,41 @@ async def test_crypto(engine: Engine) -> None:
     ]
 
 
+async def test_signatures_of_ed25519(engine: Engine) -> None:
+    """The first test of RFC 8032, 7.1, and keys made here."""
+    key = SigningKey(bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"))
+    script = f"""
+    const hex = (buffer) => new Uint8Array(buffer).toHex();
+    const {{ subtle }} = crypto;
+    const pkcs8 = Uint8Array.fromHex("302e020100300506032b657004220420{bytes(key).hex()}");
+    const own = await subtle.importKey("pkcs8", pkcs8, "Ed25519", true, ["sign"]);
+    say([own.type, own.usages, hex(await subtle.sign("Ed25519", own, new Uint8Array(0)))]);
+    say(hex(await subtle.exportKey("pkcs8", own)) === pkcs8.toHex());
+    say(await attempt(() => subtle.exportKey("raw", own)));
+    say(await attempt(() => subtle.importKey("pkcs8", pkcs8.slice(1), "Ed25519", true, ["sign"])));
+    say(await attempt(() => subtle.importKey("pkcs8", pkcs8, "Ed25519", true, ["verify"])));
+    const made = await subtle.generateKey({{ name: "Ed25519" }}, false, ["sign", "verify"]);
+    const text = new TextEncoder().encode("x".repeat(100000));
+    const signature = await subtle.sign("Ed25519", made.privateKey, text);
+    const spki = await subtle.exportKey("spki", made.publicKey);
+    const known = await subtle.importKey("spki", spki, "Ed25519", false, ["verify"]);
+    say([await subtle.verify("Ed25519", known, signature, text), await subtle.verify("Ed25519", known, signature, spki)]);
+    say(await attempt(() => subtle.exportKey("pkcs8", made.privateKey)));
+    say(await attempt(() => subtle.sign("Ed25519", made.publicKey, text)));
+    say(await attempt(() => subtle.sign({{ name: "ECDSA", hash: "SHA-256" }}, own, text)));
+    """
+    async with web(engine, script) as running:
+        said = await running.until_said(9)
+    assert said[:2] == [["private", ["sign"], key.sign(b"").signature.hex()], True]
+    assert [text.split()[0] for text in said[2:5]] == ["NotSupportedError", "DataError", "SyntaxError"]
+    assert said[5] == [True, False]
+    assert [text.split()[0] for text in said[6:]] == [
+        "InvalidAccessError",
+        "InvalidAccessError",
+        "NotSupportedError",
+    ]
+
+
 async def test_every_guild_has_random_numbers_of_its_own(engine: Engine) -> None:
     draws: list[Any] = []
     for _ in range(3):

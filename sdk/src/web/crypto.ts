@@ -100,21 +100,24 @@ export class SubtleCrypto {
 
   async importKey(format: unknown, keyData: unknown, algorithm: unknown, extractable: unknown, usages: unknown): Promise<CryptoKey> {
     needs(5, arguments.length, "importKey");
-    if (format !== "raw") throw unsupported(`the key format ${format as string}`);
     const bytes = data(keyData).slice();
     const wanted = [...(usages as Iterable<string>)].map(String);
     switch (nameOf(algorithm)) {
       case "HMAC":
+        if (format !== "raw") throw unsupported(`the key format ${format as string}`);
         if (bytes.length === 0) throw new DOMException("the key is empty", "DataError");
         return hmacKey(bytes, hashOf((algorithm as any).hash), !!extractable, wanted);
       case "ED25519":
-        if (bytes.length !== 32) throw new DOMException("a public key of Ed25519 has 32 bytes", "DataError");
-        return new CryptoKey(MAKE, bytes, {
-          type: "public",
-          algorithm: { name: "Ed25519" },
-          extractable: !!extractable,
-          usages: checked(wanted, ["verify"]),
-        });
+        switch (format) {
+          case "raw":
+            return edKey("public", checkedKey(bytes), !!extractable, wanted);
+          case "spki":
+            return edKey("public", unwrapped(bytes, SPKI), !!extractable, wanted);
+          case "pkcs8":
+            return edKey("private", unwrapped(bytes, PKCS8), !!extractable, wanted);
+          default:
+            throw unsupported(`the key format ${format as string}`);
+        }
       default:
         throw unsupported(nameOf(algorithm));
     }
@@ -122,26 +125,57 @@ export class SubtleCrypto {
 
   async exportKey(format: unknown, key: unknown): Promise<ArrayBuffer> {
     needs(2, arguments.length, "exportKey");
-    if (format !== "raw") throw unsupported(`the key format ${format as string}`);
     if (!(key instanceof CryptoKey)) throw new TypeError("a CryptoKey is needed");
     if (!key.extractable) throw new DOMException("the key is not extractable", "InvalidAccessError");
-    return secretOf(key).slice().buffer;
+    const bytes = secretOf(key).slice();
+    if (format === "raw" && key.type !== "private") return bytes.buffer;
+    if (format === "spki" && key.type === "public") return wrapped(bytes, SPKI).buffer;
+    if (format === "pkcs8" && key.type === "private") return wrapped(bytes, PKCS8).buffer;
+    throw unsupported(`the key format ${format as string} of a ${key.type} key`);
   }
 
-  async generateKey(algorithm: unknown, extractable: unknown, usages: unknown): Promise<CryptoKey> {
+  async generateKey(
+    algorithm: unknown,
+    extractable: unknown,
+    usages: unknown,
+  ): Promise<CryptoKey | { publicKey: CryptoKey; privateKey: CryptoKey }> {
     needs(3, arguments.length, "generateKey");
-    if (nameOf(algorithm) !== "HMAC") throw unsupported(nameOf(algorithm));
-    const hash = hashOf((algorithm as any).hash);
-    const length: unknown = (algorithm as any).length;
-    const bytes = new Uint8Array(length === undefined ? HASHES[hash]! : Math.ceil(Number(length) / 8));
-    randomBytes(bytes);
-    return hmacKey(bytes, hash, !!extractable, [...(usages as Iterable<string>)].map(String));
+    const wanted = [...(usages as Iterable<string>)].map(String);
+    switch (nameOf(algorithm)) {
+      case "HMAC": {
+        const hash = hashOf((algorithm as any).hash);
+        const length: unknown = (algorithm as any).length;
+        const bytes = new Uint8Array(length === undefined ? HASHES[hash]! : Math.ceil(Number(length) / 8));
+        randomBytes(bytes);
+        return hmacKey(bytes, hash, !!extractable, wanted);
+      }
+      case "ED25519": {
+        checked(wanted, ["sign", "verify"]);
+        const seed = new Uint8Array(ED_KEY);
+        randomBytes(seed);
+        const verifies = wanted.filter((usage) => usage === "verify");
+        const privateKey = edKey("private", seed, !!extractable, wanted.filter((usage) => usage === "sign"));
+        const bytes = await ask("crypto_public_key", { key: seed.toBase64() });
+        // A public key may always be read; one that nothing verifies with may still be given away.
+        return { publicKey: makeKey("public", bytes, true, verifies), privateKey };
+      }
+      default:
+        throw unsupported(nameOf(algorithm));
+    }
   }
 
   async sign(algorithm: unknown, key: unknown, value: unknown): Promise<ArrayBuffer> {
     needs(3, arguments.length, "sign");
-    if (nameOf(algorithm) !== "HMAC") throw unsupported(nameOf(algorithm));
-    return (await hmac(usable(key, "HMAC", "sign"), data(value))).buffer;
+    switch (nameOf(algorithm)) {
+      case "HMAC":
+        return (await hmac(usable(key, "HMAC", "sign"), data(value))).buffer;
+      case "ED25519": {
+        const seed = secretOf(usable(key, "ED25519", "sign")).toBase64();
+        return (await ask("crypto_sign", { key: seed, data: data(value).toBase64() })).buffer;
+      }
+      default:
+        throw unsupported(nameOf(algorithm));
+    }
   }
 
   async verify(algorithm: unknown, key: unknown, signature: unknown, value: unknown): Promise<boolean> {
@@ -183,6 +217,40 @@ function hmacKey(bytes: Uint8Array<ArrayBuffer>, hash: string, extractable: bool
     extractable,
     usages: checked(usages, ["sign", "verify"]),
   });
+}
+
+const ED_KEY = 32; // bytes of a public key, and of a private key's seed
+/** What stands before a key of Ed25519 in PKCS #8 and in SubjectPublicKeyInfo (RFC 8410); DER, so always the same. */
+const PKCS8 = Uint8Array.fromHex("302e020100300506032b657004220420");
+const SPKI = Uint8Array.fromHex("302a300506032b6570032100");
+
+function checkedKey(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  if (bytes.length !== ED_KEY) throw new DOMException(`a public key of Ed25519 has ${ED_KEY} bytes`, "DataError");
+  return bytes;
+}
+
+function unwrapped(bytes: Uint8Array<ArrayBuffer>, head: Uint8Array): Uint8Array<ArrayBuffer> {
+  if (bytes.length !== head.length + ED_KEY || !sameBytes(bytes.slice(0, head.length), head)) {
+    throw new DOMException("this is no key of Ed25519", "DataError");
+  }
+  return bytes.slice(head.length);
+}
+
+function wrapped(bytes: Uint8Array, head: Uint8Array): Uint8Array<ArrayBuffer> {
+  const out = new Uint8Array(head.length + bytes.length);
+  out.set(head);
+  out.set(bytes, head.length);
+  return out;
+}
+
+function edKey(type: "public" | "private", bytes: Uint8Array<ArrayBuffer>, extractable: boolean, usages: string[]): CryptoKey {
+  const possible = [type === "public" ? "verify" : "sign"];
+  // A public key without a use can still be exported.
+  return makeKey(type, bytes, extractable, type === "public" && usages.length === 0 ? [] : checked(usages, possible));
+}
+
+function makeKey(type: string, bytes: Uint8Array<ArrayBuffer>, extractable: boolean, usages: string[]): CryptoKey {
+  return new CryptoKey(MAKE, bytes, { type, algorithm: { name: "Ed25519" }, extractable, usages });
 }
 
 function checked(usages: readonly string[], possible: readonly string[]): string[] {
