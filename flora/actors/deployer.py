@@ -79,7 +79,8 @@ class GuildPausedError(FloraError):
 
     def __init__(self, guild_id: GuildId) -> None:
         super().__init__(
-            f"guild {guild_id} is paused.", hint="POST /deployments/{guild_id}/resume starts it again."
+            f"guild {guild_id} is paused.",
+            hint="To start it again: `flora resume`, or POST /deployments/{guild_id}/resume.",
         )
 
 

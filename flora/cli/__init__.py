@@ -6,7 +6,6 @@ the configuration is wrong. What programs read goes to standard output, everythi
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from typing import TYPE_CHECKING
@@ -33,10 +32,6 @@ def main() -> None:
         error = _first(expected)
         complain(error)
         sys.exit(getattr(error, "exit_code", 1))
-    except BrokenPipeError:
-        # The reader of our output has gone (`flora logs … | head`); nothing is left to say.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
 
 
 def _first(error: FloraError | ExceptionGroup[FloraError]) -> FloraError:

@@ -40,8 +40,12 @@ def styled(text: str, style: str, stream: TextIO | None = None) -> str:
 
 
 def say(text: str = "") -> None:
-    """A line for standard output."""
-    print(text, flush=True)
+    """A line for standard output. When its reader has gone (`flora logs ... | head`) the command is done."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
 
 
 def note(text: str) -> None:
@@ -51,7 +55,7 @@ def note(text: str) -> None:
 
 def say_json(value: Any) -> None:
     """`value` as JSON for programs."""
-    print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)
+    say(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def say_done(word: str, answer: Mapping[str, Any], *keys: str, json: bool) -> None:

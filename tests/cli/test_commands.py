@@ -359,6 +359,24 @@ async def test_a_broken_configuration_is_one_line(flora: Flora, tmp_path: Path) 
     assert (ran.code, ran.err.count("\n")) == (2, 1)
 
 
+async def test_a_reader_that_has_gone_is_no_failure(served: Served, tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        with trio.fail_after(60):
+            done = await trio.run_process(
+                [sys.executable, "-m", "flora", "actors"],
+                stdout=write,
+                capture_stderr=True,
+                check=False,
+                cwd=tmp_path,
+                env=environment(tmp_path, FLORA_API_URL=served.url, FLORA_TOKEN=OPERATOR_SECRET),
+            )
+    finally:
+        os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 async def test_the_version(flora: Flora) -> None:
     assert (await flora("--version")).out.startswith("flora 0.")
 
