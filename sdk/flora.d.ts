@@ -3056,8 +3056,8 @@ declare module "flora:test" {
     stub(method: string, answer: unknown): void;
     unstub(method?: string): void;
     /**
-     * Answers the script's `fetch` of URLs that begin so, or match: with a `Response`, a text, a value as JSON, an
-     * error, or what a function makes of the request. Without an answer `fetch` rejects.
+     * Answers the script's `fetch` of URLs that begin so, or match, and what attachments by URL get: with a `Response`,
+     * a text, a value as JSON, an error, or what a function makes of the request. Without an answer `fetch` rejects.
      *
      * ```ts
      * bot.fetch("https://api.github.com/repos/", { full_name: "a/b", stargazers_count: 5 });

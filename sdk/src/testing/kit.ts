@@ -8,7 +8,7 @@ import { harnessOf } from "./harness";
 import { TestResult, type RawResult } from "./result";
 import { Registry } from "./registry";
 import { VirtualTime } from "./time";
-import { FakeWeb } from "./web";
+import { FakeWeb, hasUrls } from "./web";
 
 /** What the host dispatches to the test kit itself. */
 const COMMAND = "FLORA_TEST";
@@ -146,7 +146,10 @@ export class Kit {
         return native.startedAt;
       },
       takeEntropy: () => (kit.#entropy ||= native.takeEntropy()),
-      op: (name, args) => (kit.#answers.has(name) ? kit.#stubbed(name, args) : native.op(name, args)),
+      op: (name, args) => {
+        if (kit.#answers.has(name)) return kit.#stubbed(name, args);
+        return hasUrls(args) ? kit.web.withFiles(args).then((sent) => native.op(name, sent)) : native.op(name, args);
+      },
       log: (level, text) => {
         kit.#lines.push([text]);
         native.log(level, text);

@@ -25,6 +25,22 @@ export class FakeWeb {
     this.#routes.unshift({ url, answer });
   }
 
+  /** The arguments of an op with what the host would have got for its attachments' URLs. */
+  async withFiles(args: unknown): Promise<unknown> {
+    if (!hasUrls(args)) return args;
+    const attachments = await Promise.all(args.attachments.map((each) => (isByUrl(each) ? this.#file(each) : each)));
+    return { ...args, attachments };
+  }
+
+  async #file({ url, ...rest }: { readonly url: string; readonly filename?: string; readonly contentType?: string }): Promise<object> {
+    const response: any = await this.#fetch(new (web().Request)(url));
+    if (!response.ok) throw new Error(`${url} answered ${response.status}`);
+    const named = decodeURIComponent(new URL(url).pathname.split("/").pop() ?? "") || "file";
+    const contentType = rest.contentType ?? response.headers.get("content-type") ?? undefined;
+    const data = new Uint8Array(await response.arrayBuffer()).toBase64();
+    return { ...rest, filename: rest.filename ?? named, data, ...(contentType === undefined ? {} : { contentType }) };
+  }
+
   async #fetch(request: any): Promise<unknown> {
     const args = { url: request.url, method: request.method, headers: Object.fromEntries(request.headers) };
     const route = this.#routes.find(({ url }) =>
@@ -45,6 +61,15 @@ export class FakeWeb {
     await this.#kit.ask("test_stubbed", { op: "fetch", args, result: { status: response.status } });
     return response;
   }
+}
+
+function isByUrl(file: unknown): file is { readonly url: string } {
+  return typeof file === "object" && file !== null && typeof (file as { url?: unknown }).url === "string";
+}
+
+export function hasUrls(args: unknown): args is { readonly attachments: readonly unknown[] } {
+  const files = (args as { attachments?: unknown } | null | undefined)?.attachments;
+  return Array.isArray(files) && files.some(isByUrl);
 }
 
 /** A response as it is, a text, or a value as JSON. */

@@ -164,6 +164,15 @@ test("any event, by flora's or Discord's name", async () => {
   expect((await bot.event("MESSAGE_REACTION_ADD", { emoji })).lines).toHaveLength(1);
 });
 
+test("attachments by URL get what the test answers", async () => {
+  await expect(bot.message("!leaf")).rejects.toThrow("nothing answers GET https://cdn.test/a/leaf%20one.png");
+  bot.fetch("https://cdn.test/", () => new Response(new Uint8Array([1, 2, 3]), { headers: { "content-type": "image/png" } }));
+  const { message } = await bot.message("!leaf");
+  expect(message?.attachments).toMatchObject([{ filename: "leaf_one.png", size: 3, content_type: "image/png" }]);
+  bot.fetch("https://cdn.test/", () => new Response("no", { status: 404 }));
+  await expect(bot.message("!leaf")).rejects.toThrow("answered 404");
+});
+
 test.skip("is not run", () => {
   throw new Error("it ran");
 });

@@ -28,6 +28,7 @@ createBot({
       },
     },
     { name: "who", run: async (ctx) => ctx.reply((await guild.member(ctx.msg.author.id)).user!.username) },
+    { name: "leaf", run: (ctx) => ctx.reply({ attachments: [{ url: "https://cdn.test/a/leaf%20one.png?size=2" }] }) },
     { name: "secret", run: (ctx) => ctx.reply(secrets.get("key") ?? "none") },
   ],
   slashCommands: [
