@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 from typing import Final
 
+from flora.build.bundle import entry_path
 from flora.build.files import MAX_FILE_BYTES, MAX_FILES, MAX_PROJECT_BYTES, is_source, walk
 from flora.build.packages import read_manifest, review_files
 from flora.build.types import BuildError, Diagnostic
@@ -22,20 +23,16 @@ _MODE: Final = 0o100644 << 16
 
 
 def pack_project(root: Path, entry: str) -> bytes:
-    """The zip file of the project in `root`, always with its file `entry` (relative, with forward slashes).
+    """The zip file of the project in `root`, always with its file `entry`, as `entry_path` gives it.
 
     Blocks on the file system: run it in a thread. Raises BuildError when the project passes a limit of build
     services or its packages are refused, before anything is sent.
     """
-    if not root.is_dir():
-        raise BuildError(f"There is no project folder {root}.")
+    root = root.resolve()
+    entry = entry_path(root, entry)  # a project that was cloned may name a file of its author's choice
     if (manifest := read_manifest(root)) is not None and manifest.names:
         review_files(root)
-    paths = {*walk(root, lambda name: is_source(name) or name.endswith(_IMPORTED))}
-    if (root / entry).is_file():
-        paths.add(entry)
-    if not paths:
-        raise BuildError(f"There are no source files in {root}.")
+    paths = {entry, *walk(root, lambda name: is_source(name) or name.endswith(_IMPORTED))}
     if len(paths) > MAX_FILES:
         raise BuildError(f"The project has {len(paths)} files to send; the limit is {MAX_FILES}.")
     buffer = io.BytesIO()

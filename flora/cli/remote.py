@@ -18,13 +18,15 @@ def build_on_host(client: Client, guild: str, project: Project, *, check: bool) 
 
     Ctrl-C cancels the build. Raises BuildError with what was found wrong, ApiError, UnreachableError.
     """
+    from flora.build.bundle import entry_path
     from flora.build.pack import pack_project
     from flora.cli.output import note
     from flora.cli.progress import working
 
     with working(f"building at {client.url}") as progress:
-        archive = pack_project(project.folder, project.entry)
-        query = {"guild_id": guild, "entry": project.entry, "check": check}
+        entry = entry_path(project.folder.resolve(), project.entry)
+        archive = pack_project(project.folder, entry)
+        query = {"guild_id": guild, "entry": entry, "check": check}
         build_id = str(client.upload("/builds", query, archive)["id"])
         try:
             progress(f"sent {len(archive) / 1024:,.1f} KiB as build {build_id}")

@@ -69,10 +69,15 @@ def test_links_are_not_followed(project: MakeProject, tmp_path: Path) -> None:
     os.symlink(tmp_path / "secret.ts", root / "src/link.ts")
     os.symlink(tmp_path, root / "src/folder")
     assert names(pack_project(root, ENTRY)) == [ENTRY]
+    for outside in ("src/link.ts", "src/folder/secret.ts", "../secret.ts", str(tmp_path / "secret.ts")):
+        with pytest.raises(BuildError, match="is not inside"):
+            pack_project(root, outside)
+    os.symlink(root / ENTRY, root / "src/again.ts")
+    assert names(pack_project(root, "src/again.ts")) == [ENTRY]
 
 
 def test_limits_and_refusals_come_before_anything_is_sent(project: MakeProject, tmp_path: Path) -> None:
-    with pytest.raises(BuildError, match="no source files"):
+    with pytest.raises(BuildError, match=r"no entry file src/main\.ts"):
         pack_project(project({"notes.md": ""}), ENTRY)
     with pytest.raises(BuildError, match="no project folder"):
         pack_project(tmp_path / "none", ENTRY)
