@@ -304,7 +304,9 @@ class Limits:
     # Every request that is no deployment.
     max_small_body_bytes: int = 64 * 1024
     body_timeout_secs: float = 30.0
-    health_timeout_secs: float = 5.0
+    # Parts are given 3 s, a database that hangs 2 s more to let go of the question; the rest is air, so that
+    # one part that hangs does not hide how the others are.
+    health_timeout_secs: float = 10.0
     sse_keepalive_secs: float = 15.0
     rates: RateLimits = RATES
 
