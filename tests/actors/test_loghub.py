@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import gc
+import sys
+from collections.abc import Callable
+
 import pytest
 import trio
+import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from flora.actors.loghub import Dropped, LogEntry, LogHub
+from flora.actors.loghub import Dropped, Follower, LogEntry, LogHub
 from flora.engine.api import LogLevel
 from flora.ids import GuildId
 
@@ -223,3 +228,83 @@ def test_no_lines_are_no_lines(limit: int) -> None:
     hub = LogHub()
     say(hub, GARDEN, 1)
     assert hub.recent(GARDEN, limit=limit) == []
+
+
+def calls_of(work: Callable[[], object]) -> int:
+    """How many calls, of Python and of C, `work` comes to: a measure of work that no busy machine changes."""
+    calls = 0
+
+    def count(_: object, event: str, __: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    gc.disable()  # what it calls back is not this work
+    sys.setprofile(count)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+        gc.enable()
+    return calls
+
+
+@pytest.mark.parametrize("total", [64 * 2**20, 256 * 1024], ids=["room", "full"])
+def test_a_line_costs_the_same_beside_a_noisy_guild(total: int) -> None:
+    """10,000 lines are a second of the noisiest guild; `full`: the hub has no room left for anybody."""
+
+    def line(hub: LogHub, follower: Follower) -> list[str]:
+        hub.append(GREENHOUSE, LogLevel.INFO, "quiet")
+        found = [item.message for item in follower.take() if isinstance(item, LogEntry)]
+        return found + texts(hub.recent(GREENHOUSE, limit=1))
+
+    def beside(noise: int) -> tuple[int, int]:
+        hub = LogHub(max_total_bytes=total)
+        with hub.follow(GARDEN) as noisy, hub.follow(GREENHOUSE) as follower:
+            say(hub, GARDEN, noise, "noise")
+            lost = hub.statistics().lines_evicted
+            heard: list[str] = []
+            calls = calls_of(lambda: heard.extend(line(hub, follower)))
+            assert heard == ["quiet", "quiet"]
+            assert noise == 0 or len(noisy.take()) > 1, "the noise was still to be read"
+            return calls, hub.statistics().lines_evicted - lost
+
+    alone, _ = beside(0)
+    calls, evicted = beside(10_000)
+    assert evicted <= 2, "of the noisy guild, to make room"
+    assert calls <= alone + 40 * evicted
+    assert beside(40_000) == (calls, evicted), "more noise, no more work"
+
+
+async def test_a_neighbours_line_is_heard_before_the_noise_is_worked_off() -> None:
+    """A round is one turn of the event loop: the neighbour is never more than three of them behind."""
+    hub, rounds, burst = LogHub(), 40, 2_500
+    noise, quiet = 0, 0
+
+    async def follow_noise() -> None:
+        nonlocal noise
+        with hub.follow(GARDEN) as follower:
+            async for _ in follower:
+                noise += 1
+
+    async def follow_quiet() -> None:
+        nonlocal quiet
+        with hub.follow(GREENHOUSE) as follower:
+            async for item in follower:
+                assert isinstance(item, LogEntry)
+                assert item.message == f"quiet {quiet}", "none is lost, and they are in order"
+                quiet += 1
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(follow_noise)
+        nursery.start_soon(follow_quiet)
+        await trio.testing.wait_all_tasks_blocked()
+        for number in range(rounds):
+            say(hub, GARDEN, burst)
+            hub.append(GREENHOUSE, LogLevel.INFO, f"quiet {number}")
+            await trio.lowlevel.checkpoint()
+            assert quiet >= number - 2
+        assert noise < rounds * burst / 2, "the noise is not worked off"
+        await trio.testing.wait_all_tasks_blocked()
+        assert quiet == rounds
+        nursery.cancel_scope.cancel()
