@@ -31,6 +31,7 @@ READING = {
     "deployments history",
     "deployments list",
     "deployments show",
+    "deployments status",
     "doctor",
     "guilds list",
     "guilds show",

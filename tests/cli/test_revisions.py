@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from flora.actors.deployer import PendingChange
+from flora.storage.deployments import Actor
 from tests.api.served import GARDEN, OPERATOR_SECRET, Served
 from tests.build.registry import registry
 from tests.cli.test_commands import Flora, flora, project
@@ -73,6 +76,38 @@ async def test_two_revisions_are_compared(flora: Flora, tmp_path: Path) -> None:
     assert "+console.log('one')" in backwards.json["changes"][0]["diff"]  # type: ignore[index]
     unknown = await flora("deployments", "diff", GARDEN, one, "0")
     assert (unknown.code, unknown.err.count("\n")) == (1, 1)
+
+
+async def test_a_deploy_is_seen_while_it_goes_on_and_when_it_has_ended(
+    flora: Flora, served: Served, tmp_path: Path
+) -> None:
+    nothing = await flora("deployments", "status", GARDEN)
+    assert (nothing.code, nothing.out.split()) == (0, ["runs", "nothing"])
+
+    project(tmp_path / "bot", "console.log('one')\n")
+    one = await deployed(flora)
+    save(tmp_path, "throw new Error('no')\n")
+    await flora("deploy", "-g", GARDEN, "--root", "bot", "--no-check")
+    asked_at = datetime(2026, 6, 1, tzinfo=UTC)
+    served.deployer.under_way[GARDEN] = PendingChange("deploy", asked_at, Actor("session", "7", "ann"))
+    lines = (await flora("deployments", "status", GARDEN)).out.splitlines()
+    assert [line.split() for line in lines[:2]] == [
+        ["runs", one],
+        ["under", "way", "deploy", "2026-06-01T00:00:00", "session", "ann"],
+    ]
+    assert lines[2].startswith("last failed")
+    assert "TypeError: x is not a function" in lines[2]
+    assert len(lines) == 3
+
+    served.deployer.under_way[GARDEN] = PendingChange("restore", asked_at, None)
+    served.deployer.paused.add(GARDEN)
+    lines = (await flora("deployments", "status", GARDEN)).out.splitlines()
+    assert lines[0].split() == ["paused", one]
+    assert lines[1].split() == ["under", "way", "restore", "2026-06-01T00:00:00", "flora"]
+    answer = (await flora("deployments", "status", GARDEN, "--json")).json
+    assert answer["changes"][0]["kind"] == "restore"  # type: ignore[index]
+    assert answer["last_revision"]["status"] == "failed"  # type: ignore[index]
+    assert (await flora("deployments", "status", "7x")).code != 0
 
 
 async def test_a_sources_control_characters_do_not_reach_the_terminal(flora: Flora, tmp_path: Path) -> None:

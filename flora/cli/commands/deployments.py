@@ -70,6 +70,31 @@ def add_to(app: typer.Typer) -> None:
             elif value is not None:
                 say(f"{key.replace('_', ' '):<18} {plain(value)}")
 
+    @group.command(epilog="Example: flora deployments status 100000000000000001")
+    def status(
+        guild: options.Guild,
+        json: options.Json = False,
+        api: options.Api = None,
+        token: options.Token = None,
+    ) -> None:
+        """What is being changed in one guild, and how its last deploy ended."""
+        from flora.cli.output import say_json, table
+
+        answer = _get(f"/deployments/{guild}/status", api, token)
+        if json:
+            say_json(answer)
+            return
+        runs = answer["revision_id"] or "nothing"
+        rows = [("paused" if answer["paused"] else "runs", runs, "", "", "")]
+        for change in answer["changes"]:
+            actor = "flora" if change["actor"] is None else _actor(change["actor"])
+            state = change["state"].replace("_", " ")
+            rows.append((state, change["kind"], change["asked_at"][:19], actor, ""))
+        if (last := answer["last_revision"]) is not None:
+            end = (last["deployed_at"][:19], _actor(last["actor"]), _first_line(last["error"]))
+            rows.append((f"last {last['status']}", last["id"], *end))
+        table(("state", "what", "at", "by", "error"), rows)
+
     @group.command(epilog="Example: flora deployments history 100000000000000001 --limit 5")
     def history(
         guild: options.Guild,
@@ -156,6 +181,10 @@ def _get(path: str, api: str | None, token: str | None, **query: object) -> Any:
 
     with connect(api, token) as client:
         return client.get(path, query)
+
+
+def _first_line(text: str | None) -> str:
+    return text.partition("\n")[0] if text else ""
 
 
 def _actor(actor: dict[str, Any]) -> str:
