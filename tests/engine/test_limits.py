@@ -44,6 +44,19 @@ async def test_a_handler_at_its_cpu_limit_fails_alone_and_cannot_catch_it() -> N
         assert engine.report().totals.cpu_timeouts == 10
 
 
+async def test_who_computes_for_long_runs_behind_the_others_from_then_on() -> None:
+    code = "on('SHORT', () => {}); on('LONG', () => { for (;;); })"
+    async with running_engine(cpu_ms=100) as engine:
+        process = await start(engine, code)
+        for _ in range(200):
+            await process.dispatch(event("SHORT"))
+        assert os.getpriority(os.PRIO_PROCESS, process.pid) < 19
+        with pytest.raises(DispatchTimeoutError):
+            await process.dispatch(event("LONG"))
+        assert os.getpriority(os.PRIO_PROCESS, process.pid) == 19
+        await process.dispatch(event("SHORT"))
+
+
 async def test_a_loop_outside_any_event_is_reported_and_the_process_goes_on() -> None:
     host = RecordingHost()
     async with running_engine(cpu_ms=100) as engine:

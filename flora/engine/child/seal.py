@@ -15,7 +15,7 @@ import signal
 from typing import Final
 
 from . import seccomp
-from .libc import PR_SET_DUMPABLE, PR_SET_NAME, PR_SET_NO_NEW_PRIVS, prctl
+from .libc import PR_SET_DUMPABLE, PR_SET_NAME, PR_SET_NO_NEW_PRIVS, prctl, wake_soon
 
 LINK_FD: Final = 3
 _EMPTY_ROOT_FD: Final = 1  # stdout, which a guild process has no use for
@@ -94,6 +94,8 @@ def step_back(seal: Seal) -> None:
         prctl(PR_SET_NAME, b"flora-guild")
     with seal.step("nice"):
         os.nice(_NICE)
+    with seal.step("short_slices"):
+        wake_soon(os.getpriority(os.PRIO_PROCESS, 0))
     with seal.step("oom_score"):
         descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
         try:
