@@ -254,7 +254,7 @@ class Host:
         builds = BuildDesk(
             BuildFiles(self._data.path / "builds"),
             config.builds,
-            deployments,
+            deployments.patient(),
             max_script_bytes=config.runtime.max_script_bytes,
         )
         await stages.spawn("builds", builds, restarts=3)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Final, ParamSpec, Protocol, TypeVar
 
@@ -37,6 +37,10 @@ SWEEP_SECS: Final = 60.0
 MAX_LINES: Final = 2000
 CANCEL_SECS: Final = 10.0
 """How long a cancelled build is waited for; unpacking a large project is not broken off."""
+DEPLOY_UNSEEN: Final = BuildFailure(
+    "BUILD_INTERRUPTED",
+    "flora was stopped while this was deployed. GET /deployments/{guild_id}/status tells how that ended.",
+)
 _NOT_HERE: Final = BuildFailure("BUILD_FAILED", "the build could not be run on this machine.")
 
 
@@ -74,7 +78,8 @@ class BuildRequest:
 
 
 class Deploys(Protocol):
-    async def deploy(self, new: NewRevision) -> Revision: ...
+    async def deploy(self, new: NewRevision) -> Revision:
+        """Returns or fails when the deploy has ended, however long that takes: its outcome is the build's."""
 
 
 class _Under:
@@ -90,6 +95,10 @@ class _Under:
         self.cancelled = False
         self.made = False
         self._scope = trio.CancelScope()
+
+    @property
+    def deploys(self) -> bool:
+        return self.record.deploy and self.record.guild_id is not None
 
     def cancel(self) -> None:
         self.cancelled = True
@@ -228,7 +237,7 @@ class BuildDesk(Service[None]):
                 log.warning("builds run with less protection", missing=dict(workshop.report.missing))
             async with trio.open_nursery() as nursery:
                 for number in range(self._config.concurrency):
-                    nursery.start_soon(self._work, workshop.worker(number))
+                    nursery.start_soon(self._work, workshop.worker(number), nursery)
 
     async def _open(self, stack: AsyncExitStack) -> Workshop:
         """Toolchain and sandbox are looked at when the first build needs them; it fails when they fail."""
@@ -249,43 +258,51 @@ class BuildDesk(Service[None]):
                 raise
             await self._finish(under)
 
-    async def _work(self, worker: Worker) -> None:
+    async def _work(self, worker: Worker, nursery: trio.Nursery) -> None:
+        """A deploy waits for its turn in its guild, not in the way of other guilds' builds."""
         while True:
             under = await self._next()
-            record = under.record
-            record.status, record.started_at = "running", self._clock()
+            under.record.status, under.record.started_at = "running", self._clock()
             under.announce()
+            bundle: Bundle | None = None
             try:
-                await self._build(worker, under)
+                bundle = await self._build(worker, under)
             finally:
-                await self._finish(under)
+                if bundle is None:
+                    await self._finish(under)
+            if bundle is not None:
+                nursery.start_soon(self._deploy, under, bundle)
 
-    async def _build(self, worker: Worker, under: _Under) -> None:
+    async def _build(self, worker: Worker, under: _Under) -> Bundle | None:
+        """Returns what is to be deployed; None: nothing, this was all."""
         record = under.record
-        try:
+        with _telling(under):
             bundle: Bundle | None = None
             with under.cancellable():
                 bundle = await self._make(worker, under)
             if bundle is None or under.cancelled:
                 under.say("cancelled")
-                return
+                return None
             under.made = True
             record.entry_point, record.warnings = bundle.entry_point, bundle.warnings
             record.bundle_bytes, record.file_count = len(bundle.code.encode()), len(bundle.files)
-            if record.deploy and record.guild_id is not None:
-                under.say(f"deploying to guild {record.guild_id}")
-                new = NewRevision(record.guild_id, bundle, under.source, under.actor, build_id=record.id)
+            if under.deploys:
+                return bundle
+            record.status = "succeeded"
+        return None
+
+    async def _deploy(self, under: _Under, bundle: Bundle) -> None:
+        record, guild_id = under.record, under.record.guild_id
+        assert guild_id is not None
+        try:
+            with _telling(under):
+                under.say(f"deploying to guild {guild_id}")
+                new = NewRevision(guild_id, bundle, under.source, under.actor, build_id=record.id)
                 record.revision_id = str((await self._deployer.deploy(new)).id)
                 under.say(f"deployed as revision {record.revision_id}")
-            record.status = "succeeded"
-        except FloraError as error:
-            record.failure = _failure(error)
-            under.say(f"failed: {error}")
-            record.status = "failed"
-        except OSError as error:
-            log.error("build failed", build=record.id, error=str(error))
-            record.failure = _NOT_HERE
-            record.status = "failed"
+                record.status = "succeeded"
+        finally:
+            await self._finish(under)
 
     async def _make(self, worker: Worker, under: _Under) -> Bundle:
         record = under.record
@@ -308,7 +325,7 @@ class BuildDesk(Service[None]):
         record = under.record
         if not record.finished:
             record.status = "cancelled"
-            record.failure = CANCELLED if under.cancelled else INTERRUPTED
+            record.failure = _ended_early(under)
         record.finished_at = self._clock()
         with trio.CancelScope(shield=True):
             try:
@@ -340,6 +357,28 @@ class BuildDesk(Service[None]):
 
     async def _on_disk(self, do: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         return await trio.to_thread.run_sync(lambda: do(*arguments, **named), limiter=self._disk)
+
+
+@contextmanager
+def _telling(under: _Under) -> Iterator[None]:
+    """What goes wrong inside is what the build has failed with."""
+    record = under.record
+    try:
+        yield
+    except FloraError as error:
+        record.failure = _failure(error)
+        under.say(f"failed: {error}")
+        record.status = "failed"
+    except OSError as error:
+        log.error("build failed", build=record.id, error=str(error))
+        record.failure = _NOT_HERE
+        record.status = "failed"
+
+
+def _ended_early(under: _Under) -> BuildFailure:
+    if under.cancelled:
+        return CANCELLED
+    return DEPLOY_UNSEEN if under.made and under.deploys else INTERRUPTED
 
 
 def _failure(error: FloraError) -> BuildFailure:

@@ -10,6 +10,7 @@ by side.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -391,6 +392,10 @@ class Deployments:
         self._store = store
         self._pauses = pauses
         self._deadline = deadline
+
+    def patient(self) -> Deployments:
+        """The same for one who waits until a change has ended, however long that takes."""
+        return Deployments(self._ref, self._store, self._pauses, self.pending, deadline=math.inf)
 
     async def deploy(self, new: NewRevision) -> Revision:
         """Raises ScriptLoadError and other EngineErrors, ScriptTooLargeError, DeployBusyError, DatabaseError,

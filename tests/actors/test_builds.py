@@ -18,14 +18,18 @@ from flora.actors.builds import (
     BuildEndedError,
     BuildRequest,
     BuildsBusyError,
+    Deploys,
     TooManyBuildsError,
 )
+from flora.actors.deployer import ChangeTimeoutError
 from flora.actors.kernel import ActorSystem, ChildSpec
 from flora.build.archive import ArchiveError
 from flora.build.toolchain import Toolchain
 from flora.config import BuildsConfig
+from flora.engine.api import ScriptFault, ScriptLoadError
 from flora.storage.builds import BuildFiles, BuildNotFoundError, BuildRecord
 from flora.storage.deployments import Actor, NewRevision, Revision
+from tests.actors.test_deployer import GUILD, deploying, new
 from tests.api.served import GARDEN, ORCHARD, MemoryDeployer, until
 from tests.build.archives import entry, zipped
 
@@ -36,7 +40,7 @@ REQUEST = BuildRequest(GOOD, None, GARDEN, check=True, deploy=False, source="api
 
 @asynccontextmanager
 async def desk(
-    folder: Path, config: BuildsConfig | None = None, deployer: MemoryDeployer | None = None
+    folder: Path, config: BuildsConfig | None = None, deployer: Deploys | None = None
 ) -> AsyncIterator[BuildDesk]:
     builds = BuildDesk(
         BuildFiles(folder), config or BuildsConfig(), deployer or MemoryDeployer(), max_script_bytes=2**20
@@ -188,6 +192,45 @@ async def test_a_build_that_is_being_deployed_is_not_cancelled(tmp_path: Path) -
         assert (await ended(builds, record)).status == "succeeded"
     ((revision, _),) = deployer.revisions
     assert revision.build_id == record.id
+
+
+async def test_a_build_ends_as_its_deploy_does_however_long_that_takes(tmp_path: Path) -> None:
+    """Whoever asks for a deploy gives up after a twentieth of a second here; and it is in nobody's way."""
+    one = BuildsConfig(concurrency=1)
+    async with (
+        deploying(0.05) as (paper, deployments),
+        desk(tmp_path, one, deployments.patient()) as builds,
+    ):
+        slow = await builds.submit(replace(REQUEST, guild_id=GUILD, deploy=True, check=False))
+        await until(lambda: paper.begun == 1)
+        with pytest.raises(ChangeTimeoutError):
+            await deployments.deploy(new())
+        assert (await builds.get(slow.id)).status == "running"
+        other = await ended(builds, await builds.submit(replace(REQUEST, check=False)))
+        assert other.status == "succeeded"
+        assert not (await builds.get(slow.id)).finished
+        paper.let_go.set()
+        record = await ended(builds, slow)
+        assert (record.status, record.failure) == ("succeeded", None)
+        assert record.lines[-1] == f"deployed as revision {record.revision_id}"
+        assert paper.stored[0].build_id == record.id
+
+        paper.fault = ScriptLoadError(ScriptFault("TypeError", "x is not a function", ""))
+        refused = await ended(builds, await builds.submit(replace(REQUEST, guild_id=GUILD, deploy=True)))
+        assert refused.failure is not None
+        assert (refused.status, refused.failure.code) == ("failed", "SCRIPT_LOAD_FAILED")
+
+
+async def test_a_build_whose_deploy_outlives_flora_says_where_to_look(tmp_path: Path) -> None:
+    async with deploying(0.05) as (paper, deployments):
+        async with desk(tmp_path, deployer=deployments.patient()) as builds:
+            record = await builds.submit(replace(REQUEST, guild_id=GUILD, deploy=True, check=False))
+            await until(lambda: paper.begun == 1)
+        async with desk(tmp_path) as builds:
+            found = await builds.get(record.id)
+        assert found.failure is not None
+        assert (found.status, found.failure.code) == ("cancelled", "BUILD_INTERRUPTED")
+        assert "/status tells how that ended" in found.failure.message
 
 
 async def test_a_shutdown_ends_what_is_under_way(tmp_path: Path) -> None:

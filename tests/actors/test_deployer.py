@@ -53,6 +53,9 @@ class Paper:
             uuid4(), GUILD, "a.ts", "success", datetime.now(UTC), "api", ANN, None, None, None, None
         )
 
+    async def record_failure(self, new: NewRevision, error: str) -> None:
+        return None
+
     async def learn(self, *_: Any) -> None:
         return None
 
@@ -103,6 +106,22 @@ async def test_so_is_one_whose_asker_left_and_those_behind_it_wait() -> None:
         with trio.CancelScope(shield=True):
             await until(lambda: not deployments.pending(GUILD))
         assert [each.bundle.code for each in paper.stored] == ["1", "2"]
+
+
+async def test_one_who_is_patient_hears_how_it_ended() -> None:
+    async with deploying(0.05) as (paper, deployments), trio.open_nursery() as nursery:
+        ended: list[Revision] = []
+
+        async def wait() -> None:
+            ended.append(await deployments.patient().deploy(new("patient")))
+
+        nursery.start_soon(wait)
+        await until(lambda: paper.begun == 1)
+        with pytest.raises(ChangeTimeoutError):
+            await deployments.deploy(new("in a hurry"))
+        assert ended == []
+        paper.let_go.set()
+        await until(lambda: len(ended) == 1)
 
 
 async def test_a_service_that_was_restarted_takes_changes_again() -> None:

@@ -48,7 +48,7 @@ class BuildQuery(Model):
         description="The first file; by default what flora.config.ts says, or src/main.ts.",
     )
     check: bool = Field(True, description="Check types, too.")
-    deploy: bool = Field(False, description="Deploy the result to the guild.")
+    deploy: bool = Field(False, description="Deploy the result to the guild; the build ends as that does.")
 
 
 class BuildDetailQuery(Model):
