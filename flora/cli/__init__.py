@@ -1,17 +1,21 @@
 """The `flora` command.
 
 Exit codes: 0 done; 1 it failed, with one line on standard error that says what to do next; 2 the command or
-the configuration is wrong. What programs read goes to standard output, everything else to standard error.
+the configuration is wrong; 130 Ctrl-C ended it, except where that is the way to end it well (`flora run`,
+`flora dev`, `flora logs --follow`, `flora playground`: 0). What programs read goes to standard output, everything else to standard error.
 """
 
 from __future__ import annotations
 
 import sys
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from flora.errors import FloraError
+
+# What shells say of a command that Ctrl-C has ended: 128 and the number of SIGINT.
+INTERRUPTED: Final = 130
 
 
 def main() -> None:
@@ -32,6 +36,11 @@ def main() -> None:
         error = _first(expected)
         complain(error)
         sys.exit(getattr(error, "exit_code", 1))
+    except BaseExceptionGroup as raised:
+        # Ctrl-C out of a nursery, perhaps with what it broke there; a bare one is typer's, with the same code.
+        if raised.split((KeyboardInterrupt, FloraError))[1] is not None:
+            raise
+        sys.exit(INTERRUPTED)
 
 
 def _first(error: FloraError | ExceptionGroup[FloraError]) -> FloraError:

@@ -47,7 +47,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 it failed, 2 the command or the configuration is wrong.",
+    epilog="Exit codes: 0 done, 1 it failed, 2 the command or the configuration is wrong, "
+    "130 ended by Ctrl-C.",
 )
 init.add_to(app)
 dev.add_to(app)

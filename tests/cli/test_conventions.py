@@ -11,7 +11,9 @@ from collections.abc import Iterator
 import pytest
 from typer.core import TyperGroup
 
+from flora.cli import main
 from flora.cli.app import command_line
+from flora.errors import FloraError
 from tests.cli.test_commands import REPOSITORY
 
 # What only shows something. Each of these answers programs, too.
@@ -98,6 +100,41 @@ def test_every_command_that_talks_to_a_flora_takes_the_same_options() -> None:
     for words in COMMANDS:
         if "--token" in options(words):
             assert {"--api", "--profile"} <= options(words), words
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        BaseExceptionGroup("nursery", [KeyboardInterrupt()]),
+        BaseExceptionGroup("nursery", [KeyboardInterrupt(), FloraError("its tool was interrupted, too.")]),
+    ],
+)
+def test_ctrl_c_out_of_a_nursery_is_exit_code_130(
+    raised: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted() -> None:
+        raise raised
+
+    monkeypatch.setattr("flora.cli.app.command_line", lambda: interrupted)
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    assert exit_.value.code == 130
+
+
+def test_a_fault_beside_ctrl_c_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise BaseExceptionGroup("nursery", [KeyboardInterrupt(), ZeroDivisionError()])
+
+    monkeypatch.setattr("flora.cli.app.command_line", lambda: broken)
+    with pytest.raises(BaseExceptionGroup):
+        main()
+
+
+def test_every_exit_code_is_documented() -> None:
+    users = (REPOSITORY / "docs/users.md").read_text(encoding="utf-8")
+    for code in ("0 done", "1 it failed", "2 the command", "130 ended by Ctrl-C"):
+        assert code in (command_line().epilog or "")
+        assert code in users
 
 
 def test_completion_names_commands_and_options() -> None:
