@@ -6,7 +6,7 @@ number of guilds is unbounded. Counters appear with Prometheus' suffix `_total`;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -28,6 +28,11 @@ _Read = tuple[
     tuple[str, ...],
     Callable[[], Iterable[GaugeSample]],
 ]
+_ReadTogether = tuple[
+    Mapping[str, str],
+    tuple[str, ...],
+    Callable[[], Iterable[tuple[tuple[str, ...], tuple[float, ...]]]],
+]
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -38,6 +43,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._families: _GaugeFamilies = _GaugeFamilies()
+        self._samples: list[Callable[[], Awaitable[None]]] = []
         self.registry.register(self._families)
         ProcessCollector(registry=self.registry)
         self.dispatch_success = self._counter("flora_dispatch_success", "Events whose handlers ended well.")
@@ -104,14 +110,36 @@ class Metrics:
         """
         self._families.add(GaugeMetricFamily, name, help, labels, read)
 
+    def gauges(
+        self,
+        helps: Mapping[str, str],
+        labels: tuple[str, ...],
+        read: Callable[[], Iterable[tuple[tuple[str, ...], tuple[float, ...]]]],
+    ) -> None:
+        """Several gauges (name: help) that one look gives: `read` gives (label values, a value for each)."""
+        self._families.add_together(helps, labels, read)
+
+    def sampled(self, name: str, help: str, read: Callable[[], Awaitable[float]]) -> None:
+        """A gauge whose value has to be waited for; it is asked before everything is rendered."""
+        value = 0.0
+
+        async def sample() -> None:
+            nonlocal value
+            value = await read()
+
+        self._samples.append(sample)
+        self.gauge(name, help, (), lambda: [((), value)])
+
     def counter(
         self, name: str, help: str, labels: tuple[str, ...], read: Callable[[], Iterable[GaugeSample]]
     ) -> None:
         """A counter that is kept elsewhere, read as `gauge` does."""
         self._families.add(CounterMetricFamily, name, help, labels, read)
 
-    def render(self) -> bytes:
+    async def render(self) -> bytes:
         """Everything in Prometheus' text format (version 0.0.4)."""
+        for sample in self._samples:
+            await sample()
         return generate_latest(self.registry)
 
     def _counter(self, name: str, help: str) -> Counter:
@@ -123,6 +151,7 @@ class _GaugeFamilies:
 
     def __init__(self) -> None:
         self._reads: dict[str, _Read] = {}
+        self._together: list[_ReadTogether] = []
 
     def add(
         self,
@@ -134,9 +163,23 @@ class _GaugeFamilies:
     ) -> None:
         self._reads[name] = (kind, help, labels, read)
 
+    def add_together(
+        self,
+        helps: Mapping[str, str],
+        labels: tuple[str, ...],
+        read: Callable[[], Iterable[tuple[tuple[str, ...], tuple[float, ...]]]],
+    ) -> None:
+        self._together.append((helps, labels, read))
+
     def collect(self) -> Iterable[Metric]:
         for name, (kind, help, labels, read) in self._reads.items():
             family = kind(name, help, labels=labels)
             for values, value in read():
                 family.add_metric(values, value)
             yield family
+        for helps, labels, read_all in self._together:
+            families = [GaugeMetricFamily(name, help, labels=labels) for name, help in helps.items()]
+            for label_values, row in read_all():
+                for gauge, value in zip(families, row, strict=True):
+                    gauge.add_metric(label_values, value)
+            yield from families

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+import trio
+
 from flora.actors.audit import AuditLog
 from flora.actors.guild_logs import GuildLogs
 from flora.actors.runtime import GuildRuntime
@@ -35,23 +37,17 @@ def register_gauges(
         return lambda: [((), read())]
 
     gauge = metrics.gauge
-    gauge(
-        "flora_queue_depth",
-        "Events that wait in the guilds' mailboxes.",
+    metrics.gauges(
+        {
+            "flora_queue_depth": "Events that wait in the guilds' mailboxes.",
+            "flora_events_in_flight": "Events that are being handled.",
+            "flora_queue_delay": "Seconds that the oldest event waits for a slot.",
+        },
         ("worker",),
-        lambda: [((str(worker.index),), worker.waiting) for worker in runtime.workers()],
-    )
-    gauge(
-        "flora_events_in_flight",
-        "Events that are being handled.",
-        ("worker",),
-        lambda: [((str(worker.index),), worker.in_flight) for worker in runtime.workers()],
-    )
-    gauge(
-        "flora_queue_delay",
-        "Seconds that the oldest event waits for a slot.",
-        ("worker",),
-        lambda: [((str(worker.index),), worker.queue_delay) for worker in runtime.workers()],
+        lambda: [
+            ((str(worker.index),), (worker.waiting, worker.in_flight, worker.queue_delay))
+            for worker in runtime.workers()
+        ],
     )
     gauge(
         "flora_guilds",
@@ -88,11 +84,10 @@ def register_gauges(
     gauge(
         "flora_rest_waiting", "Calls that wait for a rate limit of Discord's.", (), one(lambda: rest.waiting)
     )
-    gauge(
+    metrics.sampled(
         "flora_isolate_memory",
         "Bytes of all guild processes, shared pages counted in each.",
-        (),
-        one(lambda: sum(resident_bytes(process.pid) for process in engine.processes())),
+        lambda: _memory(engine),
     )
     gauge(
         "flora_fork_server_restarts",
@@ -137,6 +132,12 @@ def register_gauges(
     metrics.counter(
         "flora_log_lines_lost", "Lines that were never on the disk.", (), one(lambda: logs.lines_lost)
     )
+
+
+async def _memory(engine: Engine) -> float:
+    """In a thread: the kernel is asked about each process."""
+    pids = [process.pid for process in engine.processes()]
+    return await trio.to_thread.run_sync(lambda: sum(map(resident_bytes, pids)))
 
 
 def _by_kind(actors: Sequence[ActorInfo]) -> list[GaugeSample]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import httpx
+import trio
 from prometheus_client.parser import text_string_to_metric_families
 
 from flora.api import Check, Limits
@@ -90,6 +91,29 @@ async def test_metrics_have_the_promised_names(served: Served, api: httpx.AsyncC
     assert samples["flora_mailbox_depth", (("actor", "/flora/a"),)] == 3
     not_found = (("method", "GET"), ("route", "unmatched"), ("status", "404"))
     assert samples["flora_http_requests_total", not_found] == 1
+
+
+async def test_what_is_seen_in_one_look_is_looked_at_once_for_each_scrape(
+    served: Served, api: httpx.AsyncClient
+) -> None:
+    looks = 0
+
+    def look() -> list[tuple[tuple[str, ...], tuple[float, ...]]]:
+        nonlocal looks
+        looks += 1
+        return [(("0",), (1.0, 2.0)), (("1",), (3.0, 4.0))]
+
+    async def weigh() -> float:
+        await trio.lowlevel.checkpoint()
+        return 5.0 * looks
+
+    served.metrics.gauges({"flora_a": "A.", "flora_b": "B."}, ("worker",), look)
+    served.metrics.sampled("flora_c", "C.", weigh)
+    text = (await api.get("/metrics")).text
+    assert looks == 1
+    for line in ('flora_a{worker="1"} 3.0', 'flora_b{worker="0"} 2.0', "flora_c 0.0"):
+        assert line in text
+    assert "flora_c 5.0" in (await api.get("/metrics")).text, "it is asked anew"
 
 
 async def test_methods_that_nobody_knows_make_no_metric_of_their_own(

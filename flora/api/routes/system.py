@@ -157,4 +157,4 @@ async def metrics() -> Response:
     if not (services.metrics_open and is_loopback(request.remote_addr, g.guard.address)):
         identity = await identify_caller()
         await services.authenticator.authorize(identity, Permission.OPERATE, None)
-    return Response(services.metrics.render(), content_type=CONTENT_TYPE)
+    return Response(await services.metrics.render(), content_type=CONTENT_TYPE)
