@@ -46,6 +46,7 @@ log = structlog.get_logger("flora.engine")
 
 _READ_BYTES: Final = 64 * 1024
 _READS_IN_A_ROW: Final = 16  # then other tasks have their turn
+_FRAMES_IN_A_ROW: Final = 8  # likewise, of those that a guild sends on its own account
 _CHARGED_AT: Final = 16 * 1024  # bytes; less is not worth a look at the clock
 _STDERR_BYTES: Final = 8192
 
@@ -319,6 +320,8 @@ class SealedProcess:
                 else:
                     charged += 1
                     await self._take(frame)
+                    if charged % _FRAMES_IN_A_ROW == 0:
+                        await trio.lowlevel.checkpoint()
             self._uncharged += len(data)
             if charged or self._uncharged >= _CHARGED_AT:
                 size, self._uncharged = self._uncharged, 0
