@@ -37,7 +37,7 @@ def main() -> None:
         complain(error)
         sys.exit(getattr(error, "exit_code", 1))
     except BaseExceptionGroup as raised:
-        # Ctrl-C out of a nursery, perhaps with what it broke there; a bare one is typer's, with the same code.
+        # Ctrl-C out of a nursery, perhaps with what it broke there; typer ends a bare one with the same code.
         if raised.split((KeyboardInterrupt, FloraError))[1] is not None:
             raise
         sys.exit(INTERRUPTED)
