@@ -16,7 +16,15 @@ from tests.e2e.running import Flora, eventually, running
 BOT = "on('messageCreate', (ctx) => ctx.msg.content === '!hi' ? ctx.reply('built there') : undefined)\n"
 
 
-def build(flora: Flora, files: dict[str, str], query: str) -> dict[str, Any]:
+# Each of these types is computed anew, in as many steps as its number: the type check takes its time.
+SLOW = (
+    "type Row<N extends number, R extends 0[] = []> = R['length'] extends N ? R : Row<N, [...R, 0]>\n"
+    + "".join(f"export const row{n}: Row<{n}>['length'] = {n}\n" for n in range(100, 950))
+)
+
+
+def begin(flora: Flora, files: dict[str, str], query: str) -> str:
+    """The build's id."""
     begun = httpx.post(
         f"{flora.api}/builds?guild_id={GARDEN}&{query}",
         content=zipped(files),
@@ -24,9 +32,14 @@ def build(flora: Flora, files: dict[str, str], query: str) -> dict[str, Any]:
         timeout=60,
     )
     assert begun.status_code == 202, begun.text
+    return str(begun.json()["id"])
+
+
+def build(flora: Flora, files: dict[str, str], query: str) -> dict[str, Any]:
+    build_id = begin(flora, files, query)
 
     def ended() -> dict[str, Any] | None:
-        answer: dict[str, Any] = flora.call("GET", f"/builds/{begun.json()['id']}").json()
+        answer: dict[str, Any] = flora.call("GET", f"/builds/{build_id}").json()
         return None if answer["status"] in ("queued", "running") else answer
 
     return eventually(ended, "the build ends", 60)
@@ -65,3 +78,19 @@ def test_the_command_line_has_it_built_there(tmp_path: Path) -> None:
         refused = flora.cli(*deploy, expect=1)
         assert "src/main.ts:2:7" in refused
         assert "built there" in flora.say("!hi"), "what ran before runs on"
+
+
+def test_a_running_build_is_cancelled(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as flora:
+        build_id = begin(flora, {"src/main.ts": SLOW}, "deploy=true")
+
+        def status() -> str:
+            return str(flora.call("GET", f"/builds/{build_id}").json()["status"])
+
+        eventually(lambda: status() != "queued", "the build begins", 60)
+        assert flora.cli("builds", "cancel", build_id) == f"cancelled {build_id}\n"
+        assert status() == "cancelled"
+        assert "it was cancelled." in flora.cli("builds", "logs", build_id, expect=1)
+        flora.cli("builds", "cancel", build_id, expect=1)
+        history = flora.call("GET", f"/deployments/{GARDEN}/history").json()["items"]
+        assert [item["source"] for item in history] == ["bootstrap"], "nothing was deployed"
