@@ -2,7 +2,8 @@
 
 Exit codes: 0 done; 1 it failed, with one line on standard error that says what to do next; 2 the command or
 the configuration is wrong; 130 Ctrl-C ended it, except where that is the way to end it well (`flora run`,
-`flora dev`, `flora logs --follow`, `flora playground`: 0). What programs read goes to standard output, everything else to standard error.
+`flora dev`, `flora logs --follow`, `flora playground`: 0).
+What programs read goes to standard output, everything else to standard error.
 """
 
 from __future__ import annotations
