@@ -22,6 +22,8 @@ DEPLOY_TIMEOUT: Final = httpx.Timeout(10.0, read=120.0, write=60.0)
 STREAM_TIMEOUT: Final = httpx.Timeout(10.0, read=45.0)
 # How long a stream that broke off is tried again.
 RESUME_FOR: Final = 60.0
+# How much of a large body is sent before it is told of.
+PIECE: Final = 64 * 1024
 
 
 class ApiError(FloraError):
@@ -81,6 +83,18 @@ class Client:
             items += page["items"]
             if (cursor := page.get("next_cursor")) is None:
                 return {"items": items}
+
+    def post_large(self, path: str, body: bytes, sent: Callable[[int], None]) -> Any:
+        """Send JSON in pieces; `sent` hears how many bytes have gone."""
+
+        def pieces() -> Iterator[bytes]:
+            for start in range(0, len(body), PIECE):
+                piece = body[start : start + PIECE]
+                yield piece
+                sent(start + len(piece))
+
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        return self._call("POST", path, content=pieces(), headers=headers, timeout=DEPLOY_TIMEOUT)
 
     def post(self, path: str, body: Any = None) -> Any:
         if body is None:

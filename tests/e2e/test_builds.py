@@ -10,6 +10,7 @@ import httpx
 
 from flora.playground.demo import GARDEN
 from tests.build.archives import zipped
+from tests.e2e import terminal
 from tests.e2e.projects import Project
 from tests.e2e.running import Flora, eventually, running
 
@@ -94,3 +95,15 @@ def test_a_running_build_is_cancelled(tmp_path: Path) -> None:
         flora.cli("builds", "cancel", build_id, expect=1)
         history = flora.call("GET", f"/deployments/{GARDEN}/history").json()["items"]
         assert [item["source"] for item in history] == ["bootstrap"], "nothing was deployed"
+
+
+def test_a_deploy_shows_a_bar_on_a_terminal(tmp_path: Path) -> None:
+    bot = Project.write(tmp_path / "bot", main=BOT)
+    words = ("deploy", "--guild", GARDEN, "--root", str(bot.root))
+    with running(tmp_path / "data") as flora:
+        coloured = {name: value for name, value in flora.env.items() if name != "NO_COLOR"}
+        shown = terminal.run(*words, env=coloured)
+        assert "1/3 building and checking" in shown
+        assert "2/3 uploading" in shown
+        assert "deployed src/main.ts" in shown
+        assert "1/3" not in terminal.run(*words, env=flora.env), "NO_COLOR"

@@ -66,9 +66,11 @@ def add_to(app: typer.Typer) -> None:
         The script that runs there now is replaced once the new one has loaded; if it does not load, nothing
         changes. With --remote the host builds it, from what the ignore files leave of the project.
         """
+        import json as codec
+
         from flora.cli.client import connect
         from flora.cli.output import plain, say, say_json, styled
-        from flora.cli.progress import working
+        from flora.cli.progress import deploying, working
 
         if guild is None and (guild := _configured_guild(root)) is None:
             raise typer.BadParameter(
@@ -86,13 +88,16 @@ def add_to(app: typer.Typer) -> None:
                     revision = client.post(f"/deployments/{guild}/rollback/{segment(from_backup)}")
                 size = ""
             else:
-                bundle, body = _made(client, guild, entry, root, check=not no_check, remote=remote)
+                bundle, body = _made(
+                    client, guild, entry, root, check=not no_check, remote=remote, bar=not json
+                )
                 if dry_run:
                     new = {file.path: file.contents for file in bundle.files}
                     _show_changes(client, guild, new, bundle, json)
                     return
-                with working("deploying"):
-                    revision = client.post(f"/deployments/{guild}", body)
+                content = codec.dumps(body).encode()
+                with deploying(len(content), bar=not json) as sent:
+                    revision = client.post_large(f"/deployments/{guild}", content, sent)
                 size = f" ({len(bundle.code.encode()) / 1024:,.1f} KiB)"
         if json:
             say_json(revision)
@@ -169,30 +174,33 @@ def add_to(app: typer.Typer) -> None:
 
 
 def _made(
-    client: Client, guild: str, entry: str | None, root: Path | None, *, check: bool, remote: bool
+    client: Client, guild: str, entry: str | None, root: Path | None, *, check: bool, remote: bool, bar: bool
 ) -> tuple[Bundle, dict[str, Any]]:
     """What is to be deployed, built here or on flora's host, and how the API is told of it."""
     from flora.cli.project import find_project
     from flora.cli.remote import build_on_host
 
     if not remote:
-        bundle = _build(entry, root, check=check, install=True)
+        bundle = _build(entry, root, check=check, install=True, bar=bar)
         return bundle, deploy_body(guild, bundle)
     build_id, bundle = build_on_host(client, guild, find_project(root, entry), check=check)
     _warn(bundle)
     return bundle, {"guild_id": guild, "build_id": build_id}
 
 
-def _build(entry: str | None, root: Path | None, *, check: bool, install: bool = False) -> Bundle:
+def _build(
+    entry: str | None, root: Path | None, *, check: bool, install: bool = False, bar: bool = False
+) -> Bundle:
     import trio
 
     from flora.cli.output import quiet_logs
-    from flora.cli.progress import working
+    from flora.cli.progress import DEPLOY_STEPS, working
     from flora.cli.project import build, find_project
 
     quiet_logs()
     project = find_project(root, entry)
-    with working("building") as progress:
+    text = "building and checking" if check else "building"
+    with working(text, steps=DEPLOY_STEPS if bar else 0) as progress:
         bundle = trio.run(partial(build, project, progress, check=check, install=install))
     _warn(bundle)
     return bundle
