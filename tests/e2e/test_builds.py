@@ -105,5 +105,6 @@ def test_a_deploy_shows_a_bar_on_a_terminal(tmp_path: Path) -> None:
         shown = terminal.run(*words, env=coloured)
         assert "1/3 building and checking" in shown
         assert "2/3 uploading" in shown
+        assert "3/3 activating" in shown
         assert "deployed src/main.ts" in shown
         assert "1/3" not in terminal.run(*words, env=flora.env), "NO_COLOR"

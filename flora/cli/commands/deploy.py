@@ -95,7 +95,7 @@ def add_to(app: typer.Typer) -> None:
                     new = {file.path: file.contents for file in bundle.files}
                     _show_changes(client, guild, new, bundle, json)
                     return
-                content = codec.dumps(body).encode()
+                content = codec.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
                 with deploying(len(content), bar=not json) as sent:
                     revision = client.post_large(f"/deployments/{guild}", content, sent)
                 size = f" ({len(bundle.code.encode()) / 1024:,.1f} KiB)"
