@@ -100,6 +100,7 @@ class Limits(RuleBasedStateMachine):
         self.knowing: set[Ticket] = set()  # that were sent after it
         self.held: dict[str, tuple[float, float]] = {}  # bucket or "global" -> told when, to wait until when
         self.strange: dict[str, float] = {}  # the same -> used by others, or unknowingly, until then
+        self.doubtful: dict[str, float] = {}  # buckets that the limiter may think fuller until then
         self.grants: list[float] = []
         self.idle_since: dict[Turn, float] = {}
 
@@ -125,8 +126,10 @@ class Limits(RuleBasedStateMachine):
             assert not told < self.sent_at[ticket] < until, f"{where} was told to wait"
         if way.lost or verdict.is_global or not known:
             # Its bucket was not known, or it is not known whether that has counted it.
-            ends = self.now + rule_of(route.method, route.path)[0].per
-            self.strange[bucket] = max(self.strange.get(bucket, 0.0), ends)
+            window = rule_of(route.method, route.path)[0].per
+            self.strange[bucket] = max(self.strange.get(bucket, 0.0), self.now + window)
+            # Discord's window may begin with a later request, and the limiter counts this one in it, too.
+            self.doubtful[bucket] = self.now + 2 * window
         headers = {name.lower(): value for name, value in verdict.headers()}
         if way.lost:
             self.at(way.back, lambda: self.fail(ticket))
@@ -210,6 +213,7 @@ class Limits(RuleBasedStateMachine):
                 and (route.key in self.learned or not travelling[bucket])
                 # Where strangers were or answers were lost, caution may wait for longer: for one window.
                 and all(self.strange.get(name, 0.0) <= self.now for name in names)
+                and self.doubtful.get(bucket, 0.0) <= self.now
                 and all(self.held.get(name, (0.0, 0.0))[1] <= self.now for name in names)
             )
             if not allowed:
