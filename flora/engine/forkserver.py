@@ -182,7 +182,9 @@ class ForkServer:
                 pass_fds=(theirs.fileno(), settings),
                 env=_environment(),
                 cwd="/",
-                start_new_session=True,  # a terminal's Ctrl-C is for the host alone
+                # A terminal's Ctrl-C is for the host alone. Not a session of its own: the kernel would divide
+                # the processors between sessions first (autogroup, sched(7)), and priorities count within.
+                process_group=0,
             )
         except BaseException:
             ours.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import os
 import random
@@ -16,7 +15,6 @@ import trio
 
 from flora.config import RuntimeConfig
 from flora.engine.api import EngineUnavailableError, GuildHost, GuildProcess
-from flora.engine.child.libc import wake_soon
 from flora.engine.forkserver import BOOTSTRAP, ForkServer, Hello
 from flora.engine.limits import EngineOptions, ProcessLimits
 from flora.engine.process import ProcessStatistics, SealedProcess
@@ -63,7 +61,6 @@ class Engine:
         sealed although `require_seal` asks for it.
         """
         _allow_many_descriptors()
-        _come_first()
         failure: StartupError | None = None
         async with trio.open_nursery() as processes:
             self._nursery = processes
@@ -293,12 +290,6 @@ def _allow_many_descriptors() -> None:
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _come_first() -> None:
-    """The host wakes for all guilds; it need not wait for the end of a slice of one of them."""
-    with contextlib.suppress(OSError):
-        wake_soon(os.getpriority(os.PRIO_PROCESS, 0))
 
 
 def _pythonmonkey_folder() -> Path:

@@ -46,14 +46,18 @@ async def test_a_handler_at_its_cpu_limit_fails_alone_and_cannot_catch_it() -> N
 
 async def test_who_computes_for_long_runs_behind_the_others_from_then_on() -> None:
     code = "on('SHORT', () => {}); on('LONG', () => { for (;;); })"
+    processors = os.sched_getaffinity(0)
     async with running_engine(cpu_ms=100) as engine:
         process = await start(engine, code)
         for _ in range(200):
             await process.dispatch(event("SHORT"))
-        assert os.getpriority(os.PRIO_PROCESS, process.pid) < 19
+        assert os.sched_getscheduler(process.pid) == os.SCHED_OTHER
+        assert os.sched_getaffinity(process.pid) == processors
         with pytest.raises(DispatchTimeoutError):
             await process.dispatch(event("LONG"))
-        assert os.getpriority(os.PRIO_PROCESS, process.pid) == 19
+        assert os.sched_getscheduler(process.pid) == os.SCHED_IDLE
+        left_out = processors - os.sched_getaffinity(process.pid)
+        assert len(left_out) == min(1, len(processors) - 1)
         await process.dispatch(event("SHORT"))
 
 

@@ -301,7 +301,7 @@ def test_the_filter_allows_its_list_and_nothing_else(name: str, executable: bool
         number = architecture.calls[call] if isinstance(call, str) else call
         return verdict(program, arch=architecture.audit, number=number, arguments=arguments)
 
-    checked = {"clone", "clone3", "prctl", "setpriority", "mmap", "mprotect"}
+    checked = {"clone", "clone3", "prctl", "sched_setattr", "sched_setaffinity", "mmap", "mprotect"}
     for call in architecture.calls.keys() - checked:
         assert ask(call, 2**32 - 1, 2**32 - 1, 2**32 - 1) == ALLOW, call
     for number in set(range(600)) - set(architecture.calls.values()):
@@ -319,9 +319,10 @@ def test_the_filter_allows_its_list_and_nothing_else(name: str, executable: bool
         assert ask("clone", flags) == EPERM, hex(flags)
     assert ask("clone3") == ENOSYS
     assert (ask("prctl", 15), ask("prctl", 0x53564D41), ask("prctl", 4)) == (ALLOW, ALLOW, EPERM)
-    assert ask("setpriority", 0, 0, 19) == ALLOW
-    for others in ((1, 0), (2, 0), (0, 1), (0, 4096)):
-        assert ask("setpriority", *others, 19) == EPERM, others
+    for call in ("sched_setattr", "sched_setaffinity"):
+        assert ask(call, 0, 4096) == ALLOW
+        for other_thread in (1, 4096, 2**32 - 1):
+            assert ask(call, other_thread, 4096) == EPERM, other_thread
     for call in ("mmap", "mprotect"):
         assert ask(call, 0, 4096, 3) == ALLOW
         assert ask(call, 0, 4096, 7) == (ALLOW if executable else EPERM)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
-import platform
-import struct
 from typing import Final
 
 LIBC: Final = ctypes.CDLL(None, use_errno=True)
@@ -27,25 +24,6 @@ def prctl(option: int, value: int | bytes) -> None:
     argument = ctypes.c_char_p(value) if isinstance(value, bytes) else ctypes.c_ulong(value)
     if _prctl(option, argument, zero, zero, zero) != 0:
         raise last_error("prctl")
-
-
-_SCHED_SETATTR: Final = {"x86_64": 314, "aarch64": 274}
-_SCHED_OTHER: Final = 0
-_SLICE_NANOS: Final = 100_000  # the shortest that Linux takes
-
-
-def wake_soon(nice: int) -> None:
-    """Have this thread, with this niceness, run in short slices: who wakes in order to do a little need not
-    wait for the end of a longer slice of somebody else's (EEVDF, Linux 6.12; sched_setattr(2)). Older kernels
-    ignore it. Raises OSError.
-    """
-    number = _SCHED_SETATTR.get(platform.machine())
-    if number is None:
-        raise OSError(errno.ENOSYS, f"no system call numbers for {platform.machine()}")
-    # struct sched_attr: size, policy, flags, nice, priority, runtime, deadline, period
-    attributes = struct.pack("<IIQiIQQQ", 48, _SCHED_OTHER, 0, nice, 0, _SLICE_NANOS, 0, 0)
-    if syscall(number, 0, attributes, 0) != 0:
-        raise last_error("sched_setattr")
 
 
 def last_error(what: str) -> OSError:

@@ -15,7 +15,7 @@ import signal
 from typing import Final
 
 from . import seccomp
-from .libc import PR_SET_DUMPABLE, PR_SET_NAME, PR_SET_NO_NEW_PRIVS, prctl, wake_soon
+from .libc import PR_SET_DUMPABLE, PR_SET_NAME, PR_SET_NO_NEW_PRIVS, prctl
 
 LINK_FD: Final = 3
 _EMPTY_ROOT_FD: Final = 1  # stdout, which a guild process has no use for
@@ -77,12 +77,16 @@ def die_with_host(seal: Seal) -> None:
 
 
 def limit_resources(seal: Seal, *, data_bytes: int, own_user: bool) -> None:
-    """`data_bytes` of memory, no core dump, no file, no further descriptor, no further process."""
+    """`data_bytes` of memory, no core dump, no file, no further descriptor, no further process, no higher
+    priority.
+    """
     with seal.step("rlimits"):
         resource.setrlimit(resource.RLIMIT_DATA, (data_bytes, data_bytes))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
         resource.setrlimit(resource.RLIMIT_MEMLOCK, (0, 0))
+        resource.setrlimit(resource.RLIMIT_NICE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_RTPRIO, (0, 0))
         resource.setrlimit(resource.RLIMIT_NOFILE, (LINK_FD + 1, LINK_FD + 1))
         if own_user:
             resource.setrlimit(resource.RLIMIT_NPROC, (_THREADS, _THREADS))
@@ -94,8 +98,6 @@ def step_back(seal: Seal) -> None:
         prctl(PR_SET_NAME, b"flora-guild")
     with seal.step("nice"):
         os.nice(_NICE)
-    with seal.step("short_slices"):
-        wake_soon(os.getpriority(os.PRIO_PROCESS, 0))
     with seal.step("oom_score"):
         descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
         try:

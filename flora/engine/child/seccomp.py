@@ -7,7 +7,8 @@ remains is checked by its arguments:
   clone3 answers ENOSYS, since a filter cannot see its arguments, and glibc falls back to clone
 - mmap, mprotect: without PROT_EXEC where the JIT is off
 - prctl: only PR_SET_NAME and PR_SET_VMA, which libraries use to name threads and memory
-- setpriority: only of the calling thread, which can give way to others and never take it back
+- sched_setattr, sched_setaffinity: only of the calling thread, which can give way to others and has no right
+  to take that back (rlimits)
 """
 
 from __future__ import annotations
@@ -41,10 +42,11 @@ _X86_64 = Architecture(
         "read": 0, "write": 1, "poll": 7, "mmap": 9, "mprotect": 10, "munmap": 11, "brk": 12,
         "rt_sigaction": 13, "rt_sigprocmask": 14, "rt_sigreturn": 15, "sched_yield": 24, "mremap": 25,
         "madvise": 28, "nanosleep": 35, "getpid": 39, "sendto": 44, "recvfrom": 45, "clone": 56, "exit": 60,
-        "rt_sigtimedwait": 128, "sigaltstack": 131, "setpriority": 141, "prctl": 157, "gettid": 186,
-        "futex": 202, "restart_syscall": 219, "timer_settime": 223, "clock_gettime": 228, "clock_getres": 229,
+        "rt_sigtimedwait": 128, "sigaltstack": 131, "prctl": 157, "gettid": 186,
+        "futex": 202, "sched_setaffinity": 203, "restart_syscall": 219, "timer_settime": 223,
+        "clock_gettime": 228, "clock_getres": 229,
         "clock_nanosleep": 230, "exit_group": 231, "ppoll": 271, "set_robust_list": 273,
-        "getrandom": 318, "membarrier": 324, "rseq": 334, "clone3": 435,
+        "sched_setattr": 314, "getrandom": 318, "membarrier": 324, "rseq": 334, "clone3": 435,
     },
     forbidden={
         "socket": 41, "clone": 56, "clone3": 435, "ptrace": 101, "process_vm_readv": 310,
@@ -63,11 +65,13 @@ _AARCH64 = Architecture(
     calls={
         "read": 63, "write": 64, "ppoll": 73, "exit": 93, "exit_group": 94, "futex": 98,
         "set_robust_list": 99, "nanosleep": 101, "timer_settime": 110, "clock_gettime": 113,
-        "clock_getres": 114, "clock_nanosleep": 115, "sched_yield": 124, "restart_syscall": 128,
+        "clock_getres": 114, "clock_nanosleep": 115, "sched_setaffinity": 122, "sched_yield": 124,
+        "restart_syscall": 128,
         "sigaltstack": 132, "rt_sigaction": 134, "rt_sigprocmask": 135,
-        "rt_sigtimedwait": 137, "rt_sigreturn": 139, "setpriority": 140, "prctl": 167, "getpid": 172,
+        "rt_sigtimedwait": 137, "rt_sigreturn": 139, "prctl": 167, "getpid": 172,
         "gettid": 178, "sendto": 206, "recvfrom": 207, "brk": 214, "munmap": 215, "mremap": 216,
-        "clone": 220, "mmap": 222, "mprotect": 226, "madvise": 233, "getrandom": 278, "membarrier": 283,
+        "clone": 220, "mmap": 222, "mprotect": 226, "madvise": 233, "sched_setattr": 274,
+        "getrandom": 278, "membarrier": 283,
         "rseq": 293, "clone3": 435,
     },
     forbidden={
@@ -94,7 +98,6 @@ _NEW_NAMESPACE: Final = 0x7E020000  # CLONE_NEW*
 _FAMILIES: Final = (1, 2, 10, 16)  # AF_UNIX, AF_INET, AF_INET6, AF_NETLINK (glibc asks it for addresses)
 _PROT_EXEC: Final = 4
 _PR_SET_NAME: Final = 15
-_PRIO_PROCESS: Final = 0
 _THIS_THREAD: Final = 0
 _PR_SET_VMA: Final = 0x53564D41
 
@@ -127,6 +130,7 @@ _PERMIT: Final = _step(_RETURN, _ALLOW)
 
 def _checked(*, executable_memory: bool) -> dict[str, list[bytes]]:
     """What decides about a call that is looked at more closely. The last step always returns."""
+    own_thread = [_step(_LOAD, _argument_at(0)), _step(_JUMP_EQUAL, _THIS_THREAD, 0, 1), _PERMIT, _DENY]
     checks = {
         "clone": [
             _step(_LOAD, _argument_at(0)),
@@ -144,14 +148,7 @@ def _checked(*, executable_memory: bool) -> dict[str, list[bytes]]:
             _PERMIT,
             _DENY,
         ],
-        "setpriority": [
-            _step(_LOAD, _argument_at(0)),
-            _step(_JUMP_EQUAL, _PRIO_PROCESS, 0, 3),
-            _step(_LOAD, _argument_at(1)),
-            _step(_JUMP_EQUAL, _THIS_THREAD, 0, 1),
-            _PERMIT,
-            _DENY,
-        ],
+        **dict.fromkeys(("sched_setattr", "sched_setaffinity"), own_thread),
     }
     if not executable_memory:
         for name in ("mmap", "mprotect"):

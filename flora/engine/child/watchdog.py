@@ -13,19 +13,17 @@ most). The soft one may then come early, which the callback sees and sets it for
 set for as much later.
 
 The soft timer comes once before that, at a twenty-fifth of the limit (20 ms of an event's 500): a script that
-computes for so long in one turn runs behind all others from then on (nice 19). Where the processors have room
-it loses nothing by that.
+computes for so long in one turn runs behind all others from then on (`background.py`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import os
 import signal
 import time
 from typing import Final
 
+from .background import Background
 from .libc import LIBC, last_error, timer_create, timer_settime
 from .spidermonkey import SpiderMonkey
 
@@ -33,7 +31,6 @@ _SIGEV_SIGNAL: Final = 0
 _SIGEV_THREAD: Final = 2
 _REPEAT_SECS: Final = 0.05
 _LONG_TURN: Final = 0.04  # of the limit
-_LAST: Final = 19  # niceness
 _MAX_SLACK_SECS: Final = 0.1  # of CPU, that the hard limit may come late
 _THREAD_STACK: Final = 128 << 10  # bytes; the default of 8 MiB would count against the heap limit
 _ATTR_BYTES: Final = 128  # more than sizeof(pthread_attr_t) everywhere
@@ -82,6 +79,7 @@ class Watchdog:
         self._set_at = 0.0
         self._began = 0.0
         self._gives_way = False
+        self._background = Background()
         self._hard_event = _SignalEvent(signo=signal.SIGXCPU, notify=_SIGEV_SIGNAL)
         if self.soft_interrupt:
             engine.on_interrupt(self._keep_running)
@@ -134,7 +132,7 @@ class Watchdog:
         used = time.process_time() - self._began
         if not self._gives_way and used >= soft * _LONG_TURN:
             self._gives_way = True
-            _run_last()
+            self._background.enter()
         rest = (soft if self._gives_way else soft * _LONG_TURN) - used
         if rest > 0:
             timer_settime(self._soft, 0, ctypes.byref(_interval(rest, _REPEAT_SECS)), None)
@@ -146,11 +144,6 @@ class Watchdog:
     def _create(event: _SignalEvent, timer: ctypes.c_void_p) -> None:
         if timer_create(time.CLOCK_PROCESS_CPUTIME_ID, ctypes.byref(event), ctypes.byref(timer)):
             raise last_error("timer_create")
-
-
-def _run_last() -> None:
-    with contextlib.suppress(OSError):  # where the kernel refuses it, the script stays where it is
-        os.setpriority(os.PRIO_PROCESS, 0, _LAST)
 
 
 def _interval(value: float, repeat: float) -> _Interval:
