@@ -166,12 +166,16 @@ class Database:
         return await self._run(unit, None, deadline, idempotent)
 
     async def transact(
-        self, unit: Callable[[Connection], Awaitable[T]], *, deadline: float | None = None
+        self,
+        unit: Callable[[Connection], Awaitable[T]],
+        *,
+        deadline: float | None = None,
+        idempotent: bool = False,
     ) -> T:
         """Run a unit inside one transaction: all of it is applied when this returns, or nothing.
 
         When the connection is lost before the commit was sent, nothing was applied and the unit is run again
-        until its deadline. Raises as `run` does.
+        until its deadline; when it is lost during the commit, only an `idempotent` one. Raises as `run` does.
         """
         commit = _Commit()
 
@@ -181,7 +185,7 @@ class Database:
                 commit.sent = True
             return result
 
-        return await self._run(inside, commit, deadline, False)
+        return await self._run(inside, commit, deadline, idempotent)
 
     async def migrate(self) -> list[str]:
         """Bring the schema up to date; the names of the migrations applied now. See
@@ -396,8 +400,9 @@ def _unavailable(error: Exception) -> DatabaseError:
 
 
 def _lost(error: Exception, *, outcome_unknown: bool) -> DatabaseUnavailableError:
+    inner = isinstance(error, asyncpg.InternalClientError)  # speaks of asyncpg's states
     return DatabaseUnavailableError(
-        f"the connection to the database was lost: {error}.",
+        "the connection to the database was lost" + ("." if inner else f": {error}."),
         outcome_unknown=outcome_unknown,
         sqlstate=error.sqlstate if isinstance(error, asyncpg.PostgresError) else None,
     )

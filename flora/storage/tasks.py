@@ -118,6 +118,8 @@ class TaskStore:
         if due_at > datetime.now(UTC) + MAX_AHEAD:
             raise InvalidTaskError("at", f"more than {MAX_AHEAD.days} days from now")
 
+        task_id = uuid4()
+
         async def unit(con: Connection) -> asyncpg.Record | None:
             # Taken by every schedule() of the guild, so that two of them cannot pass the limit together.
             await con.execute(
@@ -136,7 +138,7 @@ class TaskStore:
                        due_at = excluded.due_at, next_at = excluded.next_at,
                        failures = 0, error = null, dead_at = null, created_at = now(), hurried = false
                    returning *""",
-                uuid4(),
+                task_id,
                 guild_id,
                 key,
                 channel_id,
@@ -144,7 +146,7 @@ class TaskStore:
                 due_at,
             )
 
-        row = await self._db.transact(unit)
+        row = await self._db.transact(unit, idempotent=True)
         if row is None:
             raise TaskLimitError(self._limits.per_guild)
         task = _task(row)
@@ -153,13 +155,19 @@ class TaskStore:
 
     async def cancel(self, guild_id: GuildId, key: str) -> Task | None:
         """Forget a task; None when there is none. An attempt that has begun goes on."""
+        found: asyncpg.Record | None = None
 
         async def unit(con: Connection) -> asyncpg.Record | None:
-            return await con.fetchrow(
-                "delete from tasks where guild_id = $1 and key = $2 returning *", guild_id, no_nul(key)
+            nonlocal found  # an attempt whose outcome is unknown may have deleted it
+            row = await con.fetchrow(
+                "select * from tasks where guild_id = $1 and key = $2", guild_id, no_nul(key)
             )
+            if row is not None:
+                found = row
+                await con.execute("delete from tasks where id = $1", row["id"])
+            return found
 
-        row = await self._db.run(unit)
+        row = await self._db.run(unit, idempotent=True)
         if row is None:
             return None
         task = _task(row)
@@ -178,7 +186,7 @@ class TaskStore:
                 no_nul(key),
             )
 
-        row = await self._db.run(unit)
+        row = await self._db.run(unit, idempotent=True)
         if row is None:
             return None
         task = _task(row)

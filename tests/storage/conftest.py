@@ -116,6 +116,18 @@ async def db(database_url: str) -> AsyncIterator[Database]:
         yield database
 
 
+LOSE_FIRST_COMMIT = """
+create sequence lost;
+create function lose() returns trigger language plpgsql as $$ begin
+    if nextval('lost') = 1 then perform pg_terminate_backend(pg_backend_pid()); end if;
+    return null;
+end $$;
+create constraint trigger lose after insert or delete on {table} deferrable initially deferred
+    for each row execute function lose();
+"""
+"""The first commit that touches a row of `table` loses its connection and is not applied."""
+
+
 def execute(url: str, statement: str) -> None:
     """Run one statement from outside flora's own way to the database."""
 

@@ -26,6 +26,8 @@ from flora.storage.postgres import (
     _translate,
 )
 
+from .conftest import LOSE_FIRST_COMMIT
+
 STORM = int(os.environ.get("FLORA_TEST_STORM", "2000"))
 
 
@@ -170,6 +172,22 @@ async def test_a_transaction_whose_connection_is_lost_before_its_commit_is_run_a
     await db.transact(unit)
     assert runs == 2
     assert await db.run(lambda con: con.fetchval("select count(*) from t")) == 1
+
+
+async def test_a_transaction_lost_in_its_commit_is_run_again_only_if_it_is_idempotent(db: Database) -> None:
+    await db.run(lambda con: con.execute("create table t (i int)"))
+    await db.run(lambda con: con.execute(LOSE_FIRST_COMMIT.format(table="t")))
+
+    async def unit(con: Connection) -> None:
+        await con.execute("insert into t values (1)")
+
+    with pytest.raises(DatabaseUnavailableError) as caught:
+        await db.transact(unit)
+    assert caught.value.outcome_unknown
+    await db.run(lambda con: con.execute("alter sequence lost restart"))
+    await db.transact(unit, idempotent=True)
+    assert await db.run(lambda con: con.fetchval("select count(*) from t")) == 1
+    assert await db.run(lambda con: con.fetchval("select last_value from lost")) == 2
 
 
 async def test_a_refused_statement_is_a_typed_error_with_its_state(db: Database) -> None:

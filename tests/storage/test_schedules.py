@@ -22,6 +22,8 @@ from flora.storage.schedules import (
 )
 from flora.storage.tasks import InvalidTaskError, TaskEnd, TaskLimitError, TaskLimits, TaskStore
 
+from .conftest import LOSE_FIRST_COMMIT
+
 GUILD, OTHER = GuildId("10"), GuildId("20")
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 JOB = StoredJob(GUILD, "job", "@daily", "Europe/Berlin", True, CatchUp.LATEST, 5.0, NOON)
@@ -201,3 +203,16 @@ async def test_a_guild_is_forgotten(db: Database) -> None:
     assert await tasks.of(GUILD) == []
     assert (await store.history(GUILD, RunKind.CRON)).runs == ()
     assert len((await store.history(OTHER, RunKind.CRON)).runs) == 1
+
+
+async def test_a_task_survives_that_the_database_is_lost_while_it_is_stored_or_cancelled(
+    db: Database,
+) -> None:
+    store = TaskStore(db)
+    await db.run(lambda con: con.execute(LOSE_FIRST_COMMIT.format(table="tasks")))
+    task = await store.schedule(GUILD, "tea", NOON, b"1")
+    assert await store.of(GUILD) == [task]
+    await db.run(lambda con: con.execute("alter sequence lost restart"))
+    assert await store.cancel(GUILD, "tea") == task
+    assert await store.of(GUILD) == []
+    assert await store.cancel(GUILD, "tea") is None
