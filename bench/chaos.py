@@ -21,6 +21,7 @@ import structlog
 import trio
 
 from bench.report import Report, percentile
+from flora.actors.restorer import settle_garbage
 from flora.config import RuntimeConfig
 from flora.engine.host import Engine
 from tests.engine.conftest import SDK, exists, open_descriptors
@@ -50,6 +51,7 @@ class Chaos:
         async with trio.open_nursery() as nursery:
             for guild in self.guilds:
                 nursery.start_soon(self._start, guild, limiter)
+        settle_garbage()
         leaving = trio.Event()
         async with trio.open_nursery() as nursery:
             for index, guild in enumerate(self.guilds):
