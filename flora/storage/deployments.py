@@ -355,6 +355,7 @@ class DeploymentStore:
         files = _encode_files(bundle.files)
         code, source_map = _utf8(bundle.code, "the code"), _utf8(bundle.source_map, "the source map")
         digest = _digest(_utf8(bundle.entry_point, "the entry point"), code, source_map, files)
+        revision_id = uuid4()
 
         async def unit(con: Connection) -> Revision:
             await _lock(con, new.guild_id)
@@ -378,8 +379,9 @@ class DeploymentStore:
                 """insert into revisions (id, guild_id, entry_point, status, source, actor_kind,
                        actor_user_id, actor_username, error, build_id, base_revision_id,
                        added_files, removed_files, modified_files, bundle_sha256)
-                   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) returning *""",
-                uuid4(),
+                   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+                   on conflict (id) do nothing returning *""",
+                revision_id,
                 new.guild_id,
                 no_nul(bundle.entry_point),
                 "success" if error is None else "failed",
@@ -395,7 +397,10 @@ class DeploymentStore:
                 summary and summary.modified_files,
                 digest,
             )
-            assert row is not None
+            if row is None:  # an attempt that lost its connection in the commit had been applied
+                row = await con.fetchrow("select * from revisions where id = $1", revision_id)
+                assert row is not None
+                return _revision(row)
             if error is None:
                 await con.execute(
                     """insert into deployments (guild_id, revision_id) values ($1, $2)
@@ -406,7 +411,7 @@ class DeploymentStore:
                 )
             return _revision(row)
 
-        return await self._db.transact(unit)
+        return await self._db.transact(unit, idempotent=True)
 
     async def _prune_quietly(self, guild_id: GuildId) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from uuid import uuid4
 
@@ -25,7 +26,9 @@ from flora.storage.deployments import (
     _digest,
     _summary,
 )
-from flora.storage.postgres import Database
+from flora.storage.postgres import Connection, Database
+
+from .conftest import LOSE_FIRST_COMMIT
 
 GUILD = GuildId("81384788765712384")
 OTHER = GuildId("999000000000000000")
@@ -43,6 +46,38 @@ def new(code: str = "on()", guild: GuildId = GUILD, **files: str) -> NewRevision
 
 async def count(db: Database, table: str) -> int:
     return await db.run(lambda con: con.fetchval(f"select count(*) from {table}"))
+
+
+async def test_a_deploy_survives_that_the_database_is_lost_in_its_commit(db: Database) -> None:
+    store = DeploymentStore(db)
+    await db.run(lambda con: con.execute(LOSE_FIRST_COMMIT.format(table="revisions")))
+    revision = await store.record_success(new("one"))
+    deployment = await store.get(GUILD)
+    assert deployment is not None
+    assert deployment.revision_id == revision.id
+    assert await count(db, "revisions") == 1
+
+
+async def test_a_deploy_whose_commit_was_applied_but_not_acknowledged_is_recorded_once(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transact, applied_before = db.transact, []
+
+    async def again(unit: Callable[[Connection], Awaitable[object]], *, idempotent: bool = False) -> object:
+        if idempotent:
+            await transact(unit)
+            applied_before.append(unit)
+        return await transact(unit)
+
+    store = DeploymentStore(db)
+    base = await store.record_success(new("one"))
+    monkeypatch.setattr(db, "transact", again)
+    revision = await store.record_success(new("two"))
+    assert len(applied_before) == 1
+    assert (revision.base_revision_id, await count(db, "revisions")) == (base.id, 2)
+    deployment = await store.get(GUILD)
+    assert deployment is not None
+    assert deployment.revision_id == revision.id
 
 
 async def test_what_was_deployed_last_is_what_runs(db: Database) -> None:
