@@ -66,7 +66,7 @@ def arm() -> None:
         return revision
 
     async def struck_transact(
-        self: Database, unit: Callable[[Connection], Awaitable[Any]], *, deadline: float | None = None
+        self: Database, unit: Callable[[Connection], Awaitable[Any]], **options: Any
     ) -> Any:
         async def inside(con: Connection) -> Any:
             result = await unit(con)
@@ -74,7 +74,7 @@ def arm() -> None:
                 reached("recording", result.guild_id)
             return result
 
-        return await transact(self, inside if recording.get() else unit, deadline=deadline)
+        return await transact(self, inside if recording.get() else unit, **options)
 
     for owner, name, function in (
         (GuildRuntime, "deploy", struck_deploy),
