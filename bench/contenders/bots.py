@@ -61,7 +61,8 @@ def scene(folder: Path, guilds: int) -> Iterator[Scene]:
         )
         settings = {"rate_limit_scale": 0, "commands_per_minute": 1_000_000}
         control.post("/settings", json=settings).raise_for_status()
-        made = control.post("/guilds", json={"name": "Bench", "count": guilds, "owner": "ann"}).json()
+        answer = control.post("/guilds", json={"name": "Bench", "count": guilds, "owner": "ann"})
+        made = answer.raise_for_status().json()
         yield Scene(url, control, [guild["id"] for guild in made], made[0]["channels"]["general"])
 
 

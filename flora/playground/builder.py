@@ -15,7 +15,7 @@ from flora.playground.entities import TEXT, Channel, Guild, Member, Role, User
 from flora.playground.errors import PlaygroundRefusedError
 from flora.playground.model import Dispatch, Model, make_token
 
-MAX_GUILDS: Final = 10_000
+MAX_GUILDS: Final = 20_000
 _FIRST_GUILD: Final = 100_000  # milliseconds after the demo's day
 
 
