@@ -5,8 +5,12 @@ from __future__ import annotations
 import socket
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
+from typing import Final
 
 import trio
+
+_FRAMES_AT_ONCE: Final = 64
 
 
 class Outbox:
@@ -16,8 +20,9 @@ class Outbox:
         self._link = link
         self._max_bytes = max_bytes
         self._overflow = overflow
-        self._backlog: deque[memoryview] = deque()
+        self._backlog: deque[bytes] = deque()
         self._backlog_bytes = 0
+        self._gone = 0  # bytes of the first of the backlog that have been sent
         self._grew = trio.Event()
 
     def post(self, frame: bytes) -> None:
@@ -32,9 +37,9 @@ class Outbox:
                 return
             if sent == len(frame):
                 return
-        rest = memoryview(frame)[sent:]
-        self._backlog.append(rest)
-        self._backlog_bytes += len(rest)
+            self._gone = sent
+        self._backlog.append(frame)
+        self._backlog_bytes += len(frame) - sent
         self._grew.set()
         if self._backlog_bytes > self._max_bytes:
             self._overflow()
@@ -46,14 +51,22 @@ class Outbox:
             self._grew = trio.Event()
             while self._backlog:
                 await trio.lowlevel.wait_writable(self._link)
+                first, *others = islice(self._backlog, _FRAMES_AT_ONCE)
                 try:
-                    sent = self._link.send(self._backlog[0])
+                    sent = self._link.sendmsg([memoryview(first)[self._gone :], *others])
                 except BlockingIOError:
                     continue
                 except OSError:
                     return
-                self._backlog_bytes -= sent
-                if sent == len(self._backlog[0]):
-                    self._backlog.popleft()
-                else:
-                    self._backlog[0] = self._backlog[0][sent:]
+                self._forget(sent)
+
+    def drop(self) -> None:
+        """Nobody will read it any more: the memory is free now, not when the garbage collector comes by."""
+        self._backlog.clear()
+        self._backlog_bytes = self._gone = 0
+
+    def _forget(self, sent: int) -> None:
+        self._backlog_bytes -= sent
+        self._gone += sent
+        while self._backlog and self._gone >= len(self._backlog[0]):
+            self._gone -= len(self._backlog.popleft())

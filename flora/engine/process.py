@@ -250,6 +250,7 @@ class SealedProcess:
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
         self._link.close()
+        self._outbox.drop()
         os.close(self._lifeline)
         os.close(self._pidfd)
 
@@ -558,6 +559,7 @@ class SealedProcess:
         else:
             report = classify(status, said, stopping=self._stopping, limits=self._limits)
         self._link.close()
+        self._outbox.drop()
         os.close(self._lifeline)
         os.close(self._pidfd)
         self._report = report
