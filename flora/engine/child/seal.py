@@ -25,7 +25,10 @@ LIFELINE_FD: Final = 2  # stderr: a pipe that the host alone reads
 # share. The range is above what distributions, containers (subordinate ids) and systemd use and below 2**31.
 GUILD_UID_BASE: Final = 1_900_000_000
 _NOBODY: Final = 65534
-_NICE: Final = 5  # guilds give way to the host, which answers for all of them
+NICE: Final = 5
+"""Guilds give way to the host, which answers for all of them. The fork server has it too, so that no guild runs
+before the host in its first moments.
+"""
 _OOM_SCORE: Final = 500  # when the machine runs out of memory, a guild goes before the host
 _THREADS: Final = 16  # this process, glibc's timer thread, its short-lived callbacks
 
@@ -96,8 +99,6 @@ def step_back(seal: Seal) -> None:
     """Let the host and the machine come first."""
     with seal.step("name"):
         prctl(PR_SET_NAME, b"flora-guild")
-    with seal.step("nice"):
-        os.nice(_NICE)
     with seal.step("oom_score"):
         descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
         try:

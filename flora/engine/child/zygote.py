@@ -215,6 +215,7 @@ def main(control_fd: int, settings_fd: int, host_pid: int) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the host
     if os.getppid() != host_pid:
         sys.exit(0)
+    os.nice(seal.NICE)
     with open(settings_fd, encoding="utf-8") as file:
         settings = json.load(file)
     if control_fd != seal.LINK_FD:
