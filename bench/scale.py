@@ -28,22 +28,23 @@ RATE: Final = 60.0
 GUILDS: Final = (1, 10, 100, 300, 1000)
 PAYLOADS: Final = (0, 1_000, 4_000, 12_000, 36_000)
 WORKERS: Final = (1, 2, 4, 8)
-QUICK: Final = ((1, 5, 20), (0, 4_000, 12_000), (1, 4))
+QUICK: Final[tuple[tuple[int, ...], ...]] = ((1, 5, 20), (0, 4_000, 12_000), (1, 4))
 FULL_GUILDS: Final = (*GUILDS, 3_000, 10_000)
 BESIDE: Final = 20  # guilds of the curves over payload and workers
-AWAKE_MB: Final = "2500"
+AWAKE_MB: Final = 2500
 """With more than 1,000 guilds: about so many are awake, the others sleep."""
 FLAT: Final = 0.25
 
 
 @dataclass
 class Curve:
-    """Points of one quantity over `over`."""
+    """Points of one quantity over `over`; those of `asleep`, where most guilds sleep, are beside the fit."""
 
     title: str
     over: str
     unit: str
     points: list[tuple[float, float]] = field(default_factory=list)
+    asleep: list[tuple[float, float]] = field(default_factory=list)
 
     def fit(self) -> tuple[float, float]:
         """(a, b) of y = a + b x with the least relative errors; neither is below 0."""
@@ -75,8 +76,21 @@ class Scale:
         self._runs = 0
         self.curves: dict[tuple[str, str], Curve] = {}
 
-    def point(self, over: str, x: float, guilds: int, padding: int = 0, **environment: str) -> None:
-        """One host: add what it costs at `x` to the curves over `over`."""
+    def point(
+        self, over: str, x: float, guilds: int, padding: int = 0, workers: int = 0, budget_mb: int = 0
+    ) -> None:
+        """One host: add what it costs at `x` to the curves over `over`. With `budget_mb` most sleep."""
+        environment = {}
+        if workers:
+            environment["RUNTIME_MAX_WORKERS"] = str(workers)
+        if budget_mb:
+            environment["RUNTIME_MEMORY_BUDGET_MB"] = str(budget_mb)
+
+        def add(title: str, unit: str, y: float) -> None:
+            curve = self.curves.setdefault((title, over), Curve(title, over, unit))
+            (curve.asleep if budget_mb else curve.points).append((x, y))
+            self._report.add(f"{title} over {over}", f"{x:g}", y, unit=unit)
+
         print(f"scale: {over} {x:g}", flush=True)
         self._runs += 1
         folder = self._folder / str(self._runs)
@@ -87,17 +101,13 @@ class Scale:
             before = bot.cpu()
             result = stage.load(**load)
             used, events = bot.cpu() - before, result["samples"][-1][1]
-            self._add("CPU of 1,000 events", over, "s", x, 1000 * used / max(events, 1))
-            self._add("memory", over, "MiB", x, bot.pss())
+            add("CPU of 1,000 events", "s", 1000 * used / max(events, 1))
+            add("memory", "MiB", bot.pss())
             latency = result["latency_ms"]
             if latency["count"]:
-                self._add("latency p50", over, "ms", x, latency["p50"])
+                add("latency p50", "ms", latency["p50"])
             if over == "guilds":
-                self._add("start to first reply", over, "s", x, bot.first_reply)
-
-    def _add(self, title: str, over: str, unit: str, x: float, y: float) -> None:
-        self.curves.setdefault((title, over), Curve(title, over, unit)).points.append((x, y))
-        self._report.add(f"{title} over {over}", f"{x:g}", y, unit=unit)
+                add("start to first reply", "s", bot.first_reply)
 
 
 def plot(curves: Sequence[Curve], file: Path) -> None:
@@ -111,10 +121,11 @@ def plot(curves: Sequence[Curve], file: Path) -> None:
     rows = math.ceil(len(curves) / columns)
     figure, axes = pyplot.subplots(rows, columns, figsize=(3 * columns, 2.4 * rows), squeeze=False)
     for axis, curve in zip(axes.flat, curves, strict=False):
-        xs, ys = zip(*sorted(curve.points), strict=True)
+        xs, ys = zip(*curve.points, *curve.asleep, strict=True)
+        fitted = [x for x, _ in curve.points]
         a, b = curve.fit()
         axis.plot(xs, ys, "o-", markersize=3, linewidth=1)
-        axis.plot(xs, [a + b * x for x in xs], "--", linewidth=0.8, color="grey")
+        axis.plot(fitted, [a + b * x for x in fitted], "--", linewidth=0.8, color="grey")
         if curve.over == "guilds":
             axis.set_xscale("log")
         axis.set_ylim(0, 1.1 * max(ys))
@@ -138,12 +149,11 @@ def run(arguments: argparse.Namespace) -> Report:
     with tempfile.TemporaryDirectory(prefix="flora-scale-") as name:
         scale = Scale(report, Path(name), seconds)
         for count in guilds:
-            budget = {"RUNTIME_MEMORY_BUDGET_MB": AWAKE_MB} if count > GUILDS[-1] else {}
-            scale.point("guilds", count, count, **budget)
+            scale.point("guilds", count, count, budget_mb=AWAKE_MB if count > GUILDS[-1] else 0)
         for padding in payloads:
             scale.point("bytes", padding, BESIDE, padding)
         for count in workers:
-            scale.point("workers", count, BESIDE, RUNTIME_MAX_WORKERS=str(count))
+            scale.point("workers", count, BESIDE, workers=count)
     for (title, over), curve in scale.curves.items():
         _, b = curve.fit()
         report.add(f"shape of {title} over {over}", curve.shape(), b * 1000, unit=f"{curve.unit} for 1,000")
