@@ -26,8 +26,8 @@ LIFELINE_FD: Final = 2  # stderr: a pipe that the host alone reads
 GUILD_UID_BASE: Final = 1_900_000_000
 _NOBODY: Final = 65534
 NICE: Final = 5
-"""Guilds give way to the host, which answers for all of them. The fork server has it too, so that no guild runs
-before the host in its first moments.
+"""Guilds give way to the host, which answers for all of them. The fork server has it too, so that no guild
+runs before the host in its first moments.
 """
 _OOM_SCORE: Final = 500  # when the machine runs out of memory, a guild goes before the host
 _THREADS: Final = 16  # this process, glibc's timer thread, its short-lived callbacks
