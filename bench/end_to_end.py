@@ -1,6 +1,6 @@
 """The same bot as flora guild scripts, with discord.js, discord.py and hikari, against the same Discord.
 
-    python -m bench.end_to_end [--quick] [--rounds 3] [--seconds 5] [--guilds 1,50,500]
+    python -m bench.end_to_end [--quick] [--rounds 3] [--seconds 5] [--guilds 1,50,500] [--plot FILE]
 
 Discord is the playground in a process of its own; its load generator draws the events and times the answers
 (`flora/playground/load`). For each contender, in turn:
@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.contenders.bots import Contender, Scene, Started, discord_js, discord_py, flora, hikari, scene
-from bench.report import Report, in_turn
+from bench.report import ROOT, Report, in_turn
 
 IN_FLIGHT: Final = 64
 SHARES: Final = (0.1, 0.5, 0.9)
@@ -50,6 +50,14 @@ KINDS: Final[dict[str, list[dict[str, Any]]]] = {
     "cpu": [{"name": "cpu", "kind": "message", "text": "!cpu {tag}"}],
     "idle": [ECHO, IDLE],
 }
+
+PLOTTED: Final = {
+    "echo, events/s at most": "echoes a second at most",
+    f"echo at {SHARES[-1]:.0%}, CPU of 1,000 events": "CPU of 1,000 echoes, s",
+    "beside a busy guild, latency p99": "p99 beside a guild that spins, ms",
+    "memory, idle": "memory, idle, MiB",
+}
+"""Figures of the plot, with their titles there."""
 
 
 class Bench:
@@ -140,13 +148,42 @@ def run(arguments: argparse.Namespace) -> Report:
     return report
 
 
+def plot(report: Report, file: Path) -> None:
+    """The main figures of all contenders as bars, with their spread."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, len(PLOTTED), figsize=(3.2 * len(PLOTTED), 2.6))
+    for axis, (name, title) in zip(axes, PLOTTED.items(), strict=True):
+        rows = [row for row in report.rows() if row["figure"] == name][::-1]
+        medians = [row["median"] for row in rows]
+        spread = [
+            [row["median"] - row["low"] for row in rows],
+            [row["high"] - row["median"] for row in rows],
+        ]
+        colours = ["tab:blue" if row["contender"].startswith("flora") else "tab:grey" for row in rows]
+        axis.barh([row["contender"] for row in rows], medians, xerr=spread, color=colours)
+        axis.set_title(title, fontsize=8)
+        axis.tick_params(labelsize=6)
+    figure.tight_layout()
+    figure.savefig(file, dpi=80)
+    pyplot.close(figure)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="one round of half a second each")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--guilds", default="1,50,500", help="flora's numbers of guilds")
-    run(parser.parse_args()).write()
+    parser.add_argument("--plot", type=Path, default=ROOT / "docs" / "end_to_end.png", help="PNG to write")
+    arguments = parser.parse_args()
+    report = run(arguments)
+    report.write()
+    if not arguments.quick:
+        plot(report, arguments.plot)
 
 
 if __name__ == "__main__":
